@@ -1,0 +1,338 @@
+"""The public face: open a cluster, read its members and events, send messages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from trio_gossip.driver import Driver
+from trio_gossip.engine import EngineStatistics
+from trio_gossip.errors import LocalProtocolError
+from trio_gossip.events import Lagged, MemberReaped, MessageReceived, NameConflict
+from trio_gossip.joining import Joiner
+from trio_gossip.members import Member, MemberState
+from trio_gossip.subscription import EVENTS_DEFAULT, Subscription
+from trio_gossip.unwrapping import raise_unwrapped
+
+if TYPE_CHECKING:
+    from trio_gossip.config import Config
+    from trio_gossip.events import JoinResult
+    from trio_gossip.transport import Transport
+
+
+@attrs.frozen
+class ClusterStatistics:
+    """A snapshot of everything that is counted.
+
+    Attributes:
+        engine: the protocol's counters.
+        transport: the transport's own statistics.
+        subscriptions: open event subscriptions.
+        events_missed: events dropped because a subscriber was full.
+        streams: open streams.
+        streams_rejected: streams of peers closed because too many were open.
+    """
+
+    engine: EngineStatistics
+    transport: object
+    subscriptions: int
+    events_missed: int
+    streams: int
+    streams_rejected: int
+
+
+class Cluster:
+    """One member of a cluster, alive. Made by :func:`open_cluster` and :func:`serve_cluster`.
+
+    Methods that are not async never block and may be called from any task of the same trio
+    run, also while events are handled.
+    """
+
+    def __init__(self, driver: Driver, joiner: Joiner) -> None:
+        self._driver = driver
+        self._joiner = joiner
+        self._stopped = False
+
+    def __repr__(self) -> str:
+        local = self.local
+        return f"<Cluster {local.name!r} at {local.address}, {len(self.members())} members>"
+
+    # -- looking ------------------------------------------------------------------------
+
+    @property
+    def local(self) -> Member:
+        """This member."""
+        return self._driver.engine.local
+
+    @property
+    def health_score(self) -> int:
+        """This process's own health: 0 is healthy, more means that it is slow to be heard."""
+        return self._driver.engine.health_score
+
+    def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002
+        """Alive and suspect members, this one included; with ``all`` also failed and left
+        ones that are not reaped yet. A snapshot that holds every event delivered so far."""
+        return self._driver.engine.members(all=all)
+
+    def member(self, name: str) -> Member | None:
+        """One member in whatever state; None when it is unknown or reaped."""
+        return self._driver.engine.member(name)
+
+    def explain(self, name: str) -> str:
+        """What happened to a member, for a person: a line for each of its last changes."""
+        return self._driver.history.explain(name, trio.current_time())
+
+    def statistics(self) -> ClusterStatistics:
+        """Everything that is counted."""
+        driver = self._driver
+        return ClusterStatistics(
+            engine=driver.engine.statistics(),
+            transport=driver.transport.statistics(),
+            subscriptions=len(driver.subscriptions),
+            events_missed=driver.subscriptions.missed,
+            streams=len(driver.conduits),
+            streams_rejected=driver.conduits.rejected,
+        )
+
+    def events(self, limit: int = EVENTS_DEFAULT) -> Subscription:
+        """Subscribe to events from now on.
+
+        Args:
+            limit: events that may wait; when the reader is slower, the rest collapses into
+                one :class:`~trio_gossip.Lagged`.
+        """
+        engine = self._driver.engine
+        return self._driver.subscriptions.add(engine.members(), engine.version, limit)
+
+    async def wait_member(
+        self, name: str, *, state: MemberState | str = MemberState.ALIVE
+    ) -> Member:
+        """Wait until a member is in a state, and return it; at once when it is already.
+
+        Args:
+            name: the member.
+            state: a :class:`MemberState` or its text; ``"reaped"`` waits for its removal.
+
+        Raises:
+            LocalProtocolError: there is no such state, or the cluster has stopped.
+        """
+        if state != "reaped":
+            try:
+                state = MemberState(state)
+            except ValueError:
+                raise LocalProtocolError(f"{state!r} is no state of a member") from None
+        with self.events() as events:
+            member = self.member(name)
+            if member is not None and member.state == state:
+                await trio.lowlevel.checkpoint()
+                return member
+            async for event in events:
+                if isinstance(event, Lagged):
+                    member = self.member(name)
+                    if member is not None and member.state == state:
+                        return member
+                elif isinstance(event, MessageReceived | NameConflict):
+                    continue
+                elif event.member.name == name:
+                    reaped = isinstance(event, MemberReaped)
+                    if reaped if state == "reaped" else event.member.state == state and not reaped:
+                        return event.member
+        raise LocalProtocolError("the cluster has stopped")
+
+    # -- coming and going ---------------------------------------------------------------
+
+    async def join(self, seeds: Sequence[str]) -> list[JoinResult]:
+        """Join a cluster through seeds, all dialled at once.
+
+        Seeds are remembered: while one is not a member it is tried again for ever at a low
+        rate, so that a partition heals and a seed that was down is found. Also brings this
+        member back after :meth:`leave`.
+
+        Args:
+            seeds: texts like ``"10.0.0.2:7946"``, ``"[2001:db8::1]:7946"`` or
+                ``"gossip.example:7946"``; every address of a host name is tried.
+
+        Returns:
+            One result for each seed, in order. At least one has joined, or there were none.
+
+        Raises:
+            JoinError: no seed could be joined; holds the reason of each.
+            LocalProtocolError: a seed cannot be parsed; nothing was dialled.
+        """
+        self._check_running()
+        if not seeds:
+            await trio.lowlevel.checkpoint()
+            return []
+        return await self._joiner.join(seeds)
+
+    async def leave(self) -> int:
+        """Say goodbye and wait until it was heard, at most ``leave_timeout`` seconds.
+
+        Returns:
+            How many members acknowledged it. The cluster object stays usable: :meth:`join`
+            brings this member back.
+        """
+        self._check_running()
+        engine = self._driver.engine
+        acked = await self._driver.command(
+            lambda token, now: engine.leave(token=token, now=now)
+        )
+        assert isinstance(acked, int)
+        return acked
+
+    def update_meta(self, meta: bytes) -> None:
+        """Change this member's metadata, at most 512 bytes; others see a MemberUpdated.
+
+        Raises:
+            LocalProtocolError: too long, or this member has left.
+        """
+        self._check_running()
+        _check_bytes("meta", meta)
+        driver = self._driver
+        driver.perform(driver.engine.update_meta(meta, now=trio.current_time()))
+
+    # -- messages -----------------------------------------------------------------------
+
+    def broadcast(self, payload: bytes, key: bytes | None = None) -> None:
+        """Send a message to every other member by gossip; each delivers it once.
+
+        Best effort: members that are away do not get it later. It is not delivered to this
+        member itself.
+
+        Args:
+            payload: must fit a packet beside a few bytes of header.
+            key: a broadcast of the same key that is still queued here is replaced.
+
+        Raises:
+            LocalProtocolError: it does not fit a packet, or this member has left.
+        """
+        self._check_running()
+        _check_bytes("payload", payload)
+        driver = self._driver
+        driver.perform(driver.engine.broadcast(payload, key=key, now=trio.current_time()))
+
+    def send(self, member: Member | str, payload: bytes) -> None:
+        """Send one datagram to a member; it may be lost.
+
+        Raises:
+            LocalProtocolError: it does not fit a packet, or there is no such active member.
+        """
+        self._check_running()
+        _check_bytes("payload", payload)
+        driver = self._driver
+        driver.perform(driver.engine.send(_name(member), payload, now=trio.current_time()))
+
+    async def send_reliable(self, member: Member | str, payload: bytes) -> None:
+        """Send a message by stream; returns when the member's process has taken it.
+
+        A receiver whose application does not read its events makes the caller wait; after
+        ``stream_timeout`` without progress the call fails.
+
+        Args:
+            member: the receiver.
+            payload: at most ``message_bytes_max`` bytes.
+
+        Raises:
+            LocalProtocolError: it is too large, or there is no such active member.
+            PeerUnreachableError: the stream could not be opened, broke or made no progress.
+                The message may have been delivered.
+            RemoteProtocolError: the receiver refused it.
+        """
+        self._check_running()
+        _check_bytes("payload", payload)
+        engine = self._driver.engine
+        name = _name(member)
+        await self._driver.command(
+            lambda token, now: engine.send_reliable(name, payload, token=token, now=now)
+        )
+
+    async def ping(self, member: Member | str) -> float:
+        """Ping a member once; returns the round-trip time in seconds.
+
+        Raises:
+            PeerUnreachableError: no answer within the probe timeout. Membership is untouched.
+            LocalProtocolError: there is no such active member.
+        """
+        self._check_running()
+        engine = self._driver.engine
+        name = _name(member)
+        seconds = await self._driver.command(
+            lambda token, now: engine.ping(name, token=token, now=now)
+        )
+        assert isinstance(seconds, float)
+        return seconds
+
+    # -- inside -------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Note that the tasks of this cluster are ending."""
+        self._stopped = True
+        self._driver.subscriptions.end()
+
+    def _check_running(self) -> None:
+        if self._stopped:
+            raise LocalProtocolError("the cluster has stopped")
+
+
+def _name(member: Member | str) -> str:
+    return member if isinstance(member, str) else member.name
+
+
+def _check_bytes(what: str, value: object) -> None:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{what} must be bytes, not {type(value).__name__}")
+
+
+async def serve_cluster(
+    config: Config,
+    transport: Transport,
+    *,
+    task_status: trio.TaskStatus[Cluster] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a cluster in a nursery of your own: ``await nursery.start(serve_cluster, ...)``.
+
+    Gives the :class:`Cluster` to ``task_status`` and runs until cancelled; then it stops at
+    once, without a goodbye: call :meth:`Cluster.leave` before. Does not own the transport.
+
+    Raises:
+        ConfigError: the config and the transport do not go together.
+        OSError, trio.BrokenResourceError: the transport is dead.
+    """
+    driver = Driver(config, transport)
+    joiner = Joiner(driver)
+    cluster = Cluster(driver, joiner)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(driver.run)
+            nursery.start_soon(joiner.refresh)
+            task_status.started(cluster)
+    except BaseExceptionGroup as group:
+        raise_unwrapped(group)
+    finally:
+        cluster.stop()
+
+
+@asynccontextmanager
+async def open_cluster(config: Config, transport: Transport) -> AsyncIterator[Cluster]:
+    """Be a member of a cluster for the length of a block.
+
+    Leaving the block normally says goodbye within ``leave_timeout``; an exception or a
+    cancellation stops at once and the others detect it. Does not own the transport. A single
+    error, the block's own or the transport's, arrives as itself and not in a group.
+
+    Raises:
+        ConfigError: the config and the transport do not go together.
+        OSError, trio.BrokenResourceError: the transport died; the block was cancelled.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            cluster: Cluster = await nursery.start(serve_cluster, config, transport)
+            yield cluster
+            await cluster.leave()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise_unwrapped(group)

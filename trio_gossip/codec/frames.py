@@ -1,0 +1,186 @@
+"""Frames of the native wire: a length, then one CBOR array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from trio_gossip.codec import fields
+from trio_gossip.codec.base import DecodeError
+from trio_gossip.codec.cbor import load_untrusted
+from trio_gossip.codec.fields import pack_address
+from trio_gossip.codec.messages import (
+    Frame,
+    MessageAck,
+    MessageChunk,
+    MessageOpen,
+    Record,
+    Refusal,
+    StreamAck,
+    StreamPing,
+    SyncEnd,
+    SyncMembers,
+    SyncOpen,
+)
+from trio_gossip.codec.version import WIRE_VERSION
+
+FRAME_BYTES_MAX: Final = 512 * 1024
+"""Longest frame. Decoded CBOR takes up to 72 times its bytes, so this is the bound of what a
+stranger can make us hold for a moment: 37 MB."""
+
+RECORDS_MAX: Final = 256
+"""Members in one frame."""
+
+REFUSAL_TEXT_MAX: Final = 200
+"""Characters of explanation in a refusal."""
+
+STATE_BYTES_MAX: Final = 256 * 1024
+"""Bytes of services' state at the end of an exchange."""
+
+_HEADER_BYTES: Final = 4
+
+
+def frame_header(length: int) -> bytes:
+    """The four bytes before a frame's body."""
+    return length.to_bytes(_HEADER_BYTES, "big")
+
+
+class FrameDecoder:
+    """Collects the bytes of one direction of a stream; holds at most one frame."""
+
+    __slots__ = ("_buffer", "_dead")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._dead = False
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of the frame that is not complete yet."""
+        return len(self._buffer)
+
+    def feed_untrusted(self, data: bytes) -> list[Frame]:
+        """Take the next bytes; return the frames that are complete now.
+
+        The length is checked as soon as it is there, before any of the body is kept.
+
+        Raises:
+            DecodeError: from then on, for every call.
+        """
+        if self._dead:
+            raise DecodeError("dead")
+        try:
+            return self._feed(data)
+        except DecodeError:
+            self._dead = True
+            self._buffer.clear()
+            raise
+
+    def _feed(self, data: bytes) -> list[Frame]:
+        buffer = self._buffer
+        buffer += data
+        frames: list[Frame] = []
+        start = 0
+        while len(buffer) - start >= _HEADER_BYTES:
+            body = start + _HEADER_BYTES
+            length = int.from_bytes(buffer[start:body], "big")
+            if not 0 < length <= FRAME_BYTES_MAX:
+                raise DecodeError("frame_length")
+            if len(buffer) < body + length:
+                break
+            frames.append(_decode_frame(bytes(buffer[body : body + length])))
+            start = body + length
+        del buffer[:start]
+        return frames
+
+
+def _decode_frame(data: bytes) -> Frame:
+    items = load_untrusted(data)
+    if type(items) is not list or len(items) < 2 or type(items[0]) is not int:
+        raise DecodeError("shape")
+    if items[0] != WIRE_VERSION:
+        raise DecodeError("version")
+    code = items[1]
+    if type(code) is not int or code not in FRAME_CODERS:
+        raise DecodeError("unknown_frame")
+    length, _, decode = FRAME_CODERS[code]
+    if len(items) != length + 2:
+        raise DecodeError("shape")
+    return decode(items[2:])
+
+
+def _records(value: object) -> list[Record]:
+    if type(value) is not list or len(value) > RECORDS_MAX:
+        raise DecodeError("field")
+    return [_record(item) for item in value]
+
+
+def _record(item: Any) -> Record:
+    if type(item) is not list or len(item) != 6:
+        raise DecodeError("field")
+    state = item[5]
+    if type(state) is not int or not 0 <= state <= 3:
+        raise DecodeError("field")
+    return Record(
+        fields.name(item[0]),
+        fields.address(item[1]),
+        fields.meta(item[2]),
+        fields.versions(item[3]),
+        fields.incarnation(item[4]),
+        state,
+    )
+
+
+def _record_items(record: Record) -> list[Any]:
+    return [
+        record.name,
+        pack_address(record.address),
+        record.meta,
+        record.versions,
+        record.incarnation,
+        record.state,
+    ]
+
+
+FRAME_CODERS: Final[
+    dict[int, tuple[int, Callable[[Any], list[Any]], Callable[[list[Any]], Frame]]]
+] = {
+    SyncOpen.code: (
+        3,
+        lambda m: [m.source, pack_address(m.address), m.joining],
+        lambda f: SyncOpen(fields.name(f[0]), fields.address(f[1]), fields.flag(f[2])),
+    ),
+    SyncMembers.code: (
+        1,
+        lambda m: [[_record_items(record) for record in m.records]],
+        lambda f: SyncMembers(_records(f[0])),
+    ),
+    SyncEnd.code: (
+        2,
+        lambda m: [m.count, m.state],
+        lambda f: SyncEnd(fields.uint32(f[0]), fields.data(f[1], STATE_BYTES_MAX)),
+    ),
+    Refusal.code: (
+        2,
+        lambda m: [m.reason, m.text],
+        lambda f: Refusal(fields.uint32(f[0]), fields.text(f[1], REFUSAL_TEXT_MAX)),
+    ),
+    StreamPing.code: (
+        3,
+        lambda m: [m.sequence, m.target, m.source],
+        lambda f: StreamPing(fields.uint32(f[0]), fields.name(f[1]), fields.name(f[2])),
+    ),
+    StreamAck.code: (1, lambda m: [m.sequence], lambda f: StreamAck(fields.uint32(f[0]))),
+    MessageOpen.code: (
+        3,
+        lambda m: [m.sender, m.target, m.size],
+        lambda f: MessageOpen(fields.name(f[0]), fields.name(f[1]), fields.uint32(f[2])),
+    ),
+    MessageChunk.code: (
+        1,
+        lambda m: [m.data],
+        lambda f: MessageChunk(fields.data(f[0], FRAME_BYTES_MAX)),
+    ),
+    MessageAck.code: (0, lambda _: [], lambda _: MessageAck()),
+}
+"""By wire code: number of fields, writer, reader."""

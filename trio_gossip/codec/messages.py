@@ -1,0 +1,273 @@
+"""The messages that members exchange, without a byte of framing.
+
+They are kept abstract enough that another wire (memberlist's msgpack) can carry them: opaque
+payloads, a reply address in pings, six version bytes, `left` told by the accused itself.
+Created for every packet, hence ``attrs.define`` (slots, 0.3 us) and not ``frozen`` (1.3 us);
+nobody changes one after it was made.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeAlias
+
+import attrs
+
+from trio_gossip.addresses import Address
+
+_message = attrs.define(slots=True, weakref_slot=False)
+
+
+@_message
+class Ping:
+    """Are you there? Answered with an :class:`Ack` of the same ``sequence``."""
+
+    code: ClassVar[int] = 0
+    sequence: int
+    target: str
+    source: str
+    reply_to: Address | None = None
+
+
+@_message
+class IndirectPing:
+    """Ask ``target`` for me. ``budget`` is the milliseconds that the requester has left."""
+
+    code: ClassVar[int] = 1
+    sequence: int
+    target: str
+    address: Address
+    source: str
+    budget: int
+    want_nack: bool = True
+    reply_to: Address | None = None
+
+
+@_message
+class Ack:
+    """I am there, from the target or through a helper. The payload is opaque."""
+
+    code: ClassVar[int] = 2
+    sequence: int
+    payload: bytes = b""
+
+
+@_message
+class Nack:
+    """I am there, but could not reach it either: from a helper."""
+
+    code: ClassVar[int] = 3
+    sequence: int
+
+
+@_message
+class Alive:
+    """A member speaks up for itself, and others pass it on unchanged.
+
+    ``vouched_by`` names the member that found the name's former address silent, when the name
+    moved: who trusts that member need not probe the old address again.
+    """
+
+    code: ClassVar[int] = 4
+    incarnation: int
+    name: str
+    address: Address
+    meta: bytes
+    versions: bytes
+    vouched_by: str = ""
+
+
+@_message
+class Suspect:
+    """``accuser`` could not reach ``name``."""
+
+    code: ClassVar[int] = 5
+    incarnation: int
+    name: str
+    accuser: str
+
+
+@_message
+class Dead:
+    """``name`` did not refute in time; or it left, when it says so itself."""
+
+    code: ClassVar[int] = 6
+    incarnation: int
+    name: str
+    accuser: str
+
+    @property
+    def is_goodbye(self) -> bool:
+        """True when the member itself said so."""
+        return self.accuser == self.name
+
+
+@_message
+class Broadcast:
+    """A user message for everybody. (origin, epoch, counter) is its identity."""
+
+    code: ClassVar[int] = 7
+    origin: str
+    epoch: int
+    counter: int
+    payload: bytes
+
+
+@_message
+class UserMessage:
+    """A user message for one member."""
+
+    code: ClassVar[int] = 8
+    sender: str
+    payload: bytes
+
+
+@_message
+class Leave:
+    """A goodbye told directly; the receiver answers with an :class:`Ack`."""
+
+    code: ClassVar[int] = 9
+    sequence: int
+    incarnation: int
+    name: str
+
+
+@_message
+class Conflict:
+    """The name that you use belongs to a live member at ``holder``."""
+
+    code: ClassVar[int] = 10
+    name: str
+    holder: Address
+    other: Address
+
+
+@_message
+class Unknown:
+    """A message of a later version, kept only to be counted."""
+
+    code: int
+
+
+Message: TypeAlias = (
+    Ping
+    | IndirectPing
+    | Ack
+    | Nack
+    | Alive
+    | Suspect
+    | Dead
+    | Broadcast
+    | UserMessage
+    | Leave
+    | Conflict
+    | Unknown
+)
+"""What a packet carries."""
+
+Claim: TypeAlias = Alive | Suspect | Dead
+"""The messages that say something about a member."""
+
+
+@_message
+class SyncOpen:
+    """Opens a push/pull in both directions."""
+
+    code: ClassVar[int] = 16
+    source: str
+    address: Address
+    joining: bool
+
+
+@_message
+class Record:
+    """One member in a push/pull. ``state`` is the wire number 0 to 3."""
+
+    name: str
+    address: Address
+    meta: bytes
+    versions: bytes
+    incarnation: int
+    state: int
+
+
+@_message
+class SyncMembers:
+    """A chunk of the sender's table."""
+
+    code: ClassVar[int] = 17
+    records: list[Record]
+
+
+@_message
+class SyncEnd:
+    """Ends a table; ``count`` is the number of records sent, ``state`` belongs to services."""
+
+    code: ClassVar[int] = 18
+    count: int
+    state: bytes = b""
+
+
+@_message
+class Refusal:
+    """The other side will not go on with this exchange."""
+
+    code: ClassVar[int] = 19
+    reason: int
+    text: str
+
+
+@_message
+class StreamPing:
+    """A ping by stream, for when datagrams fail."""
+
+    code: ClassVar[int] = 20
+    sequence: int
+    target: str
+    source: str
+
+
+@_message
+class StreamAck:
+    """Answers a :class:`StreamPing`."""
+
+    code: ClassVar[int] = 21
+    sequence: int
+
+
+@_message
+class MessageOpen:
+    """Announces a reliable user message of ``size`` bytes."""
+
+    code: ClassVar[int] = 22
+    sender: str
+    target: str
+    size: int
+
+
+@_message
+class MessageChunk:
+    """The next bytes of a reliable user message."""
+
+    code: ClassVar[int] = 23
+    data: bytes
+
+
+@_message
+class MessageAck:
+    """The whole message was taken by the application's process."""
+
+    code: ClassVar[int] = 24
+
+
+Frame: TypeAlias = (
+    SyncOpen
+    | SyncMembers
+    | SyncEnd
+    | Refusal
+    | StreamPing
+    | StreamAck
+    | MessageOpen
+    | MessageChunk
+    | MessageAck
+)
+"""What a stream carries, one after another."""

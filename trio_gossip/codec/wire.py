@@ -1,0 +1,227 @@
+"""The native wire, version 1: CBOR arrays in datagrams and in length-prefixed frames.
+
+A packet is ``[version, message, ...]``, a message ``[code, field, ...]``. A frame is four bytes
+of length, big-endian, and ``[version, code, field, ...]``. ``docs/wire`` shows every byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from cbor2 import dumps
+
+from trio_gossip.codec import fields
+from trio_gossip.codec.base import DecodeError
+from trio_gossip.codec.cbor import load_untrusted
+from trio_gossip.codec.fields import pack_address
+from trio_gossip.codec.frames import FRAME_CODERS, FrameDecoder, frame_header
+from trio_gossip.codec.messages import (
+    Ack,
+    Alive,
+    Broadcast,
+    Conflict,
+    Dead,
+    Frame,
+    IndirectPing,
+    Leave,
+    Message,
+    Nack,
+    Ping,
+    Suspect,
+    Unknown,
+    UserMessage,
+)
+from trio_gossip.codec.version import WIRE_VERSION
+
+PARTS_MAX: Final = 254
+"""Messages in a packet; with the version, the array has a head of at most two bytes."""
+
+PACKET_BYTES_MAX: Final = 65507
+"""Largest payload of a UDP datagram over IPv4."""
+
+BUDGET_MS_MAX: Final = 600_000
+"""Longest time a helper may be asked to try: ten minutes."""
+
+_SHORT_HEAD_PARTS: Final = 22
+"""With more messages than this the array head takes two bytes instead of one."""
+
+
+class PacketRoom:
+    """Byte-exact account of one packet."""
+
+    __slots__ = ("count", "free")
+
+    def __init__(self, packet_limit: int) -> None:
+        self.free = packet_limit - 2
+        self.count = 0
+
+    def take(self, size: int) -> bool:
+        """Reserve ``size`` bytes; False when they do not fit."""
+        cost = size + 1 if self.count == _SHORT_HEAD_PARTS else size
+        if cost > self.free or self.count == PARTS_MAX:
+            return False
+        self.free -= cost
+        self.count += 1
+        return True
+
+
+class NativeCodec:
+    """The :class:`~trio_gossip.codec.base.Codec` of the native wire."""
+
+    chunk_bytes: Final = 64 * 1024
+
+    def encode(self, message: Message) -> bytes:
+        """Encode one message."""
+        return _ENCODERS[type(message)](message)
+
+    def room(self, packet_limit: int) -> PacketRoom:
+        """The space of an empty packet."""
+        return PacketRoom(packet_limit)
+
+    def pack(self, parts: Sequence[bytes]) -> bytes:
+        """Join encoded messages."""
+        return _PACKET_HEADS[len(parts)] + b"".join(parts)
+
+    def unpack_untrusted(self, data: bytes) -> list[Message]:
+        """Split and check a packet."""
+        if len(data) > PACKET_BYTES_MAX:
+            raise DecodeError("oversized")
+        items = load_untrusted(data)
+        if type(items) is not list or not 2 <= len(items) <= PARTS_MAX + 1:
+            raise DecodeError("shape")
+        if type(items[0]) is not int:
+            raise DecodeError("shape")
+        if items[0] != WIRE_VERSION:
+            raise DecodeError("version")
+        return [_decode_message(item) for item in items[1:]]
+
+    def encode_frame(self, frame: Frame) -> bytes:
+        """Encode one frame with its length."""
+        body = dumps([WIRE_VERSION, frame.code, *FRAME_CODERS[frame.code][1](frame)])
+        return frame_header(len(body)) + body
+
+    def stream_decoder(self, *, accepted: bool) -> FrameDecoder:
+        """A fresh decoder; this wire is the same in both directions."""
+        return FrameDecoder()
+
+
+def _decode_message(item: object) -> Message:
+    if type(item) is not list or not item:
+        raise DecodeError("shape")
+    code = item[0]
+    if type(code) is not int or not 0 <= code <= 255:
+        raise DecodeError("shape")
+    if code >= len(_DECODERS):
+        return Unknown(code)  # a later version's message; the rest of the packet is good
+    length, decode = _DECODERS[code]
+    if len(item) != length:
+        raise DecodeError("shape")
+    return decode(item)
+
+
+def _ping(f: list[Any]) -> Ping:
+    return Ping(
+        fields.uint32(f[1]), fields.name(f[2]), fields.name(f[3]), fields.optional_address(f[4])
+    )
+
+
+def _indirect_ping(f: list[Any]) -> IndirectPing:
+    budget = fields.uint32(f[5])
+    if budget > BUDGET_MS_MAX:
+        raise DecodeError("field")
+    return IndirectPing(
+        fields.uint32(f[1]),
+        fields.name(f[2]),
+        fields.address(f[3]),
+        fields.name(f[4]),
+        budget,
+        fields.flag(f[6]),
+        fields.optional_address(f[7]),
+    )
+
+
+def _alive(f: list[Any]) -> Alive:
+    return Alive(
+        fields.incarnation(f[1]),
+        fields.name(f[2]),
+        fields.address(f[3]),
+        fields.meta(f[4]),
+        fields.versions(f[5]),
+        fields.optional_name(f[6]),
+    )
+
+
+def _broadcast(f: list[Any]) -> Broadcast:
+    return Broadcast(
+        fields.name(f[1]),
+        fields.incarnation(f[2]),
+        fields.incarnation(f[3]),
+        fields.data(f[4], PACKET_BYTES_MAX),
+    )
+
+
+_DECODERS: Final[tuple[tuple[int, Callable[[list[Any]], Message]], ...]] = (
+    (5, _ping),
+    (8, _indirect_ping),
+    (3, lambda f: Ack(fields.uint32(f[1]), fields.data(f[2], PACKET_BYTES_MAX))),
+    (2, lambda f: Nack(fields.uint32(f[1]))),
+    (7, _alive),
+    (4, lambda f: Suspect(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),
+    (4, lambda f: Dead(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),
+    (5, _broadcast),
+    (3, lambda f: UserMessage(fields.name(f[1]), fields.data(f[2], PACKET_BYTES_MAX))),
+    (4, lambda f: Leave(fields.uint32(f[1]), fields.incarnation(f[2]), fields.name(f[3]))),
+    (4, lambda f: Conflict(fields.name(f[1]), fields.address(f[2]), fields.address(f[3]))),
+)
+"""By wire code: how many items the array has and who reads it. A table and not ``match``,
+which costs four times as much for the last of ten."""
+
+
+def _optional(address: Any) -> bytes | str | None:
+    return None if address is None else pack_address(address)
+
+
+_ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
+    Ping: lambda m: dumps([0, m.sequence, m.target, m.source, _optional(m.reply_to)]),
+    IndirectPing: lambda m: dumps(
+        [
+            1,
+            m.sequence,
+            m.target,
+            pack_address(m.address),
+            m.source,
+            m.budget,
+            m.want_nack,
+            _optional(m.reply_to),
+        ]
+    ),
+    Ack: lambda m: dumps([2, m.sequence, m.payload]),
+    Nack: lambda m: dumps([3, m.sequence]),
+    Alive: lambda m: dumps(
+        [
+            4,
+            m.incarnation,
+            m.name,
+            pack_address(m.address),
+            m.meta,
+            m.versions,
+            m.vouched_by,
+        ]
+    ),
+    Suspect: lambda m: dumps([5, m.incarnation, m.name, m.accuser]),
+    Dead: lambda m: dumps([6, m.incarnation, m.name, m.accuser]),
+    Broadcast: lambda m: dumps([7, m.origin, m.epoch, m.counter, m.payload]),
+    UserMessage: lambda m: dumps([8, m.sender, m.payload]),
+    Leave: lambda m: dumps([9, m.sequence, m.incarnation, m.name]),
+    Conflict: lambda m: dumps([10, m.name, pack_address(m.holder), pack_address(m.other)]),
+}
+
+
+def _packet_head(count: int) -> bytes:
+    items = count + 1
+    head = bytes((0x80 | items,)) if items < 24 else bytes((0x98, items))
+    return head + dumps(WIRE_VERSION)
+
+
+_PACKET_HEADS: Final = tuple(_packet_head(count) for count in range(PARTS_MAX + 1))

@@ -1,0 +1,189 @@
+"""One task for each stream: moves its bytes, and nothing but bytes, for the engine."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
+import trio
+
+from trio_gossip.engine.outputs import CloseExchange, Deliver, SendFrame
+from trio_gossip.failures import DialFailure
+from trio_gossip.transport import classify_dial_error
+
+if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
+    from trio_gossip.driver import Driver
+    from trio_gossip.engine.outputs import ExchangeId, OpenExchange
+
+logger = logging.getLogger(__name__)
+
+INBOUND_MAX: Final = 256
+"""Streams that peers may have open with us; further ones are closed at once and counted."""
+
+RECEIVE_BYTES: Final = 64 * 1024
+"""Bytes asked of a stream at once."""
+
+DRAIN_BYTES: Final = 32 * 1024 * 1024
+"""Bytes read away after a refusal before the stream is closed regardless."""
+
+_Action: TypeAlias = SendFrame | CloseExchange | Deliver
+
+
+@attrs.define(eq=False)
+class _Conduit:
+    """What the engine wants done on one stream, and the scope of what is being waited for."""
+
+    exchange: ExchangeId
+    actions: deque[_Action] = attrs.field(factory=deque)
+    waiting: trio.CancelScope | None = None
+
+
+class Conduits:
+    """All streams of one cluster."""
+
+    nursery: trio.Nursery
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._engine = driver.engine
+        self._open: dict[ExchangeId, _Conduit] = {}
+        self._inbound = 0
+        self.rejected = 0
+        """Streams closed because too many were open."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    # -- from the engine ----------------------------------------------------------------
+
+    def open(self, output: OpenExchange) -> None:
+        """Dial, in a task of its own."""
+        conduit = self._open[output.exchange] = _Conduit(output.exchange)
+        self.nursery.start_soon(self._dial, conduit, output.address, output.peer_name)
+
+    def act(self, action: _Action) -> None:
+        """Queue what is to be done on a stream.
+
+        A close that comes while the stream's task waits is the engine's word that the waiting
+        has no end (a timeout, an abandoned command): it interrupts.
+        """
+        conduit = self._open.get(action.exchange)
+        if conduit is None:
+            return
+        conduit.actions.append(action)
+        if isinstance(action, CloseExchange) and conduit.waiting is not None:
+            conduit.waiting.cancel()
+
+    # -- tasks --------------------------------------------------------------------------
+
+    async def accept_streams(self) -> None:
+        """Serve what peers open, each in a task of its own."""
+        while True:
+            stream, source = await self._driver.transport.accept_stream()
+            if self._inbound >= INBOUND_MAX:
+                self.rejected += 1
+                await trio.aclose_forcefully(stream)
+                continue
+            self._inbound += 1
+            self.nursery.start_soon(self._accepted, stream, source)
+
+    async def _accepted(self, stream: trio.abc.Stream, source: Address) -> None:
+        engine = self._engine
+        conduit = _Conduit(engine.new_exchange())
+        self._open[conduit.exchange] = conduit
+        try:
+            now = trio.current_time()
+            self._driver.perform(engine.exchange_accepted(conduit.exchange, source, now=now))
+            await self._run(conduit, stream)
+        finally:
+            self._inbound -= 1
+            del self._open[conduit.exchange]
+
+    async def _dial(self, conduit: _Conduit, address: Address, peer_name: str | None) -> None:
+        engine = self._engine
+        exchange = conduit.exchange
+        stream: trio.abc.Stream | None = None
+        try:
+            try:
+                with trio.CancelScope() as conduit.waiting:
+                    stream = await self._driver.transport.open_stream(address, peer_name)
+            except (OSError, trio.BrokenResourceError) as error:
+                logger.debug("dialling %s: %s", address, error)
+                failure = classify_dial_error(error)
+                now = trio.current_time()
+                self._driver.perform(engine.exchange_failed(exchange, failure, now=now))
+            finally:
+                conduit.waiting = None
+            if stream is not None:
+                now = trio.current_time()
+                self._driver.perform(engine.exchange_opened(exchange, now=now))
+                await self._run(conduit, stream)
+        finally:
+            del self._open[exchange]
+
+    async def _run(self, conduit: _Conduit, stream: trio.abc.Stream) -> None:
+        """Do what the engine wants and tell it what arrives, until it says close."""
+        async with stream:
+            while True:
+                data = b""
+                action = conduit.actions.popleft() if conduit.actions else None
+                try:
+                    with trio.CancelScope() as conduit.waiting:
+                        if action is not None:
+                            if await self._act(conduit, stream, action):
+                                return
+                            continue
+                        data = await stream.receive_some(RECEIVE_BYTES)
+                except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                    self._failed(conduit, classify_dial_error(error))
+                    return
+                finally:
+                    conduit.waiting = None
+                if action is not None:
+                    return  # interrupted in the middle of a frame: this stream is of no use now
+                if conduit.actions:
+                    continue  # interrupted by a close while nothing was under way
+                if not data:
+                    self._failed(conduit, DialFailure.RESET)
+                    return
+                now = trio.current_time()
+                self._driver.perform(
+                    self._engine.exchange_received(conduit.exchange, data, now=now)
+                )
+
+    async def _act(self, conduit: _Conduit, stream: trio.abc.Stream, action: _Action) -> bool:
+        """Do one thing; True when it was the last."""
+        driver = self._driver
+        exchange = conduit.exchange
+        if isinstance(action, SendFrame):
+            await stream.send_all(action.data)
+            if action.more:
+                now = trio.current_time()
+                driver.perform(self._engine.exchange_writable(exchange, now=now))
+        elif isinstance(action, Deliver):
+            await driver.subscriptions.wait_room()
+            driver.publish(action.event)
+            now = trio.current_time()
+            driver.perform(self._engine.exchange_delivered(exchange, now=now))
+        else:
+            if action.drain:
+                await self._read_away(stream)
+            return True
+        return False
+
+    async def _read_away(self, stream: trio.abc.Stream) -> None:
+        """Let the peer finish, or closing with unread bytes resets the stream and the refusal
+        that was just sent is lost."""
+        with trio.move_on_after(self._driver.config.stream_timeout):
+            if isinstance(stream, trio.abc.HalfCloseableStream):
+                await stream.send_eof()
+            left = DRAIN_BYTES
+            while left > 0 and (data := await stream.receive_some(RECEIVE_BYTES)):
+                left -= len(data)
+
+    def _failed(self, conduit: _Conduit, failure: DialFailure) -> None:
+        now = trio.current_time()
+        self._driver.perform(self._engine.exchange_failed(conduit.exchange, failure, now=now))

@@ -1,0 +1,285 @@
+"""Every setting of a member, with memberlist's values as presets, checked when built."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from trio_gossip.addresses import Address
+from trio_gossip.errors import ConfigError
+from trio_gossip.members import META_BYTES_MAX, Member, Versions, name_fault
+
+PACKET_BYTES_MIN: Final = 900
+"""Smallest packet limit that holds any single membership message (name 255, meta 512)."""
+
+NACK_FRACTION: Final = 0.8
+"""A relay answers "I could not reach it either" at this share of the time that its requester
+has left (Lifeguard paper, section IV-A). memberlist waits its whole probe timeout, so that
+at its defaults no nack is ever in time."""
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Settings of one member. Times are float seconds. Use a preset: ``Config.lan(name="a")``.
+
+    Raises:
+        ConfigError: naming the fields that do not go together and why.
+    """
+
+    name: str
+    """Unique name of this member, 1 to 255 bytes of printable text."""
+    advertise: Address | None = None
+    """Address to tell others when it is not the one the transport listens on (NAT)."""
+    meta: bytes = b""
+    """Bytes told to every member, at most 512: all of an alive message must fit one packet."""
+    versions: Versions = Versions()
+    """What this member can speak; the user part is compared between members for you."""
+
+    probe_interval: float = 1.0
+    """Seconds between probes of one member. Shorter finds failures sooner for more packets."""
+    probe_timeout: float = 0.5
+    """Seconds to wait for a direct answer before helpers are asked: a high percentile of RTT."""
+    indirect_probes: int = 3
+    """Helpers asked to reach a silent member (k in SWIM). More forgive more packet loss."""
+    stream_pings: bool = True
+    """Also try a stream when datagrams fail: tells a blocked UDP port from a dead process."""
+    stream_ping_filter: Callable[[Member], bool] | None = None
+    """Asked per member whether a stream ping may be tried; None means always."""
+    awareness_max: int = 8
+    """The local health score stays below this; a probe may take this many intervals."""
+    suspicion_mult: int = 4
+    """Suspicion lasts at least this x log10(N) x probe_interval; minus 2 accusers end it."""
+    suspicion_max_timeout_mult: int = 6
+    """An unconfirmed suspicion lasts this many times longer than a confirmed one."""
+    stall_threshold: float = 0.1
+    """A wake-up this much too late means that this process stalled, so that its deadlines are
+    moved by as much and nobody is blamed."""
+
+    gossip_interval: float = 0.2
+    """Seconds between rounds of gossip while there is something to tell."""
+    gossip_nodes: int = 3
+    """Members told in each round (fan-out)."""
+    gossip_to_dead_time: float = 30.0
+    """Seconds for which failed members are still told, so that one wrongly declared failed
+    hears of it and can refute."""
+    retransmit_mult: int = 4
+    """Each message is sent this x ceil(log10(N+1)) times by each member."""
+    packet_bytes_max: int = 1400
+    """Most bytes in a packet, below the usual MTU; the transport's own limit counts as well."""
+
+    push_pull_interval: float = 30.0
+    """Seconds between full exchanges with one random member; grows with log2(N) above 32."""
+    stream_timeout: float = 10.0
+    """Seconds without progress after which a stream exchange is given up."""
+    sync_chunk_members: int = 128
+    """Members in one frame of an exchange; small, so that a big cluster does not stall us."""
+    sync_concurrent_max: int = 128
+    """Exchanges that others may have open with us; further ones are refused as busy."""
+    members_max: int = 16384
+    """Members that the table takes; further ones are counted and not learned."""
+
+    reap_time: float = 30.0
+    """Seconds that a failed or left member stays in the table."""
+    tombstone_time: float = 86400.0
+    """Seconds for which the incarnation of a reaped member is remembered, so that old news
+    does not bring it back. Longer than any partition that should heal without new incarnations."""
+    rejoin_interval: float = 30.0
+    """Mean seconds between tries of a seed or of a failed member, for ever: heals partitions."""
+    rejoin_memory: float = 86400.0
+    """Seconds for which a failed member is worth such a try."""
+
+    leave_timeout: float = 5.0
+    """Most seconds that a graceful leave may take."""
+    leave_acks: int = 3
+    """Members that must have acknowledged a leave before it counts as told."""
+    leave_linger: float = 0.5
+    """Seconds to go on answering after the leave was told, so that no probe is in vain."""
+
+    broadcast_queue_max: int = 1024
+    """Own and forwarded user broadcasts waiting; full: the most transmitted one is dropped."""
+    broadcast_share: float = 0.25
+    """Share of each packet that is the user lane's when membership news competes for it."""
+    message_bytes_max: int = 20 * 1024 * 1024
+    """Largest message that is sent or accepted by stream."""
+
+    admit: Callable[[Member], bool] | None = None
+    """Veto: asked for each member that is new, comes back or changes. Must not block; what it
+    raises stops the cluster."""
+    allowed_networks: tuple[str, ...] = ()
+    """CIDR blocks in which members may have their address; empty allows every address."""
+    seed: int | None = None
+    """Seed of the one random generator; None takes it from the operating system."""
+    incarnation: int | None = None
+    """First incarnation. None takes wall-clock seconds, so that a restart is always newer."""
+
+    @classmethod
+    def lan(cls, *, name: str, **changes: Any) -> Config:
+        """Local networks: memberlist's ``DefaultLANConfig``."""
+        return cls(name=name, **changes)
+
+    @classmethod
+    def wan(cls, *, name: str, **changes: Any) -> Config:
+        """Wide area networks: memberlist's ``DefaultWANConfig``."""
+        values: dict[str, Any] = {
+            "stream_timeout": 30.0,
+            "suspicion_mult": 6,
+            "push_pull_interval": 60.0,
+            "probe_timeout": 3.0,
+            "probe_interval": 5.0,
+            "gossip_nodes": 4,
+            "gossip_interval": 0.5,
+            "gossip_to_dead_time": 60.0,
+            "reap_time": 60.0,
+            "rejoin_interval": 60.0,
+            "leave_timeout": 15.0,
+            "leave_linger": 3.0,
+        }
+        return cls(name=name, **(values | changes))
+
+    @classmethod
+    def local(cls, *, name: str, **changes: Any) -> Config:
+        """Loopback: memberlist's ``DefaultLocalConfig``."""
+        values: dict[str, Any] = {
+            "stream_timeout": 1.0,
+            "indirect_probes": 1,
+            "retransmit_mult": 2,
+            "suspicion_mult": 3,
+            "push_pull_interval": 15.0,
+            "probe_timeout": 0.2,
+            "gossip_interval": 0.1,
+            "gossip_to_dead_time": 15.0,
+            "reap_time": 15.0,
+            "rejoin_interval": 15.0,
+            "leave_timeout": 2.0,
+            "leave_linger": 0.2,
+        }
+        return cls(name=name, **(values | changes))
+
+    def __attrs_post_init__(self) -> None:
+        faults = list(_faults(self))
+        if faults:
+            raise ConfigError("; ".join(faults))
+
+
+_POSITIVE_SECONDS = (
+    "probe_interval",
+    "probe_timeout",
+    "gossip_interval",
+    "stream_timeout",
+    "rejoin_interval",
+    "stall_threshold",
+    "push_pull_interval",
+)
+_SECONDS = (
+    "gossip_to_dead_time",
+    "reap_time",
+    "tombstone_time",
+    "rejoin_memory",
+    "leave_timeout",
+    "leave_linger",
+)
+_COUNTS = {
+    "indirect_probes": (0, 32),
+    "awareness_max": (1, 64),
+    "suspicion_mult": (1, 64),
+    "suspicion_max_timeout_mult": (1, 64),
+    "gossip_nodes": (1, 64),
+    "retransmit_mult": (1, 64),
+    "packet_bytes_max": (PACKET_BYTES_MIN, 65507),
+    "sync_chunk_members": (1, 256),
+    "sync_concurrent_max": (1, 4096),
+    "members_max": (2, 1048576),
+    "leave_acks": (0, 32),
+    "broadcast_queue_max": (1, 1048576),
+    "message_bytes_max": (1, 20 * 1024 * 1024),
+}
+
+
+def _faults(config: Config) -> list[str]:
+    """Every reason for which ``config`` cannot work, each as one clause."""
+    faults = _value_faults(config)
+    if faults:  # relations between values that are wrong by themselves say nothing new
+        return faults
+    if config.probe_timeout >= config.probe_interval:
+        faults.append(
+            f"probe_timeout ({config.probe_timeout}) must be below probe_interval"
+            f" ({config.probe_interval}), or helpers have no time to answer"
+        )
+    if config.stall_threshold >= config.probe_interval:
+        faults.append(
+            f"stall_threshold ({config.stall_threshold}) must be below probe_interval"
+            f" ({config.probe_interval}), or a stall is never noticed"
+        )
+    if config.gossip_interval > config.probe_interval:
+        faults.append(
+            f"gossip_interval ({config.gossip_interval}) must not exceed probe_interval"
+            f" ({config.probe_interval}), or a refutation spreads too late"
+        )
+    if config.reap_time < config.gossip_to_dead_time:
+        faults.append(
+            f"reap_time ({config.reap_time}) must not be below gossip_to_dead_time"
+            f" ({config.gossip_to_dead_time}): a reaped member cannot be told"
+        )
+    if config.tombstone_time < config.reap_time:
+        faults.append(
+            f"tombstone_time ({config.tombstone_time}) must not be below reap_time"
+            f" ({config.reap_time})"
+        )
+    if config.leave_linger > config.leave_timeout:
+        faults.append(
+            f"leave_linger ({config.leave_linger}) must not exceed leave_timeout"
+            f" ({config.leave_timeout})"
+        )
+    return faults
+
+
+def _value_faults(config: Config) -> list[str]:
+    """Faults of single values."""
+    faults: list[str] = []
+    if not isinstance(config.name, str):
+        faults.append("name must be text")
+    elif fault := name_fault(config.name):
+        faults.append(f"name {config.name[:40]!r} {fault}")
+    if not isinstance(config.meta, bytes):
+        faults.append("meta must be bytes")
+    elif len(config.meta) > META_BYTES_MAX:
+        faults.append(f"meta has {len(config.meta)} bytes, at most {META_BYTES_MAX} are allowed")
+    for field in _POSITIVE_SECONDS + _SECONDS:
+        value = getattr(config, field)
+        lowest_fits = value > 0 if field in _POSITIVE_SECONDS else value >= 0
+        if not (lowest_fits and math.isfinite(value)):
+            faults.append(f"{field} ({value}) must be a finite number of seconds above 0")
+    for field, (low, high) in _COUNTS.items():
+        value = getattr(config, field)
+        if type(value) is not int or not low <= value <= high:
+            faults.append(f"{field} ({value}) must be a whole number from {low} to {high}")
+    if not 0.0 <= config.broadcast_share <= 0.9:
+        faults.append(f"broadcast_share ({config.broadcast_share}) must be from 0.0 to 0.9")
+    if config.incarnation is not None and not 1 <= config.incarnation < 2**48:
+        faults.append(f"incarnation ({config.incarnation}) must be from 1 to 2**48 - 1")
+    faults.extend(_version_faults(config.versions))
+    for network in config.allowed_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            faults.append(f"allowed_networks: {error}")
+    if config.advertise is not None and (
+        config.advertise.is_wildcard or not 1 <= config.advertise.port <= 65535
+    ):
+        faults.append(f"advertise ({config.advertise}) is no address that others can reach")
+    return faults
+
+
+def _version_faults(versions: Versions) -> list[str]:
+    numbers = attrs.astuple(versions)
+    if not all(type(number) is int and 0 <= number <= 255 for number in numbers):
+        return ["versions must be numbers from 0 to 255"]
+    if not 1 <= versions.protocol_min <= versions.protocol <= versions.protocol_max:
+        return ["versions: protocol must lie between protocol_min (1 or more) and protocol_max"]
+    if not versions.user_min <= versions.user <= versions.user_max:
+        return ["versions: user must lie between user_min and user_max"]
+    return []

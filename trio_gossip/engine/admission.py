@@ -1,0 +1,76 @@
+"""Who may be in the table: rules that hold for every news of every member, on every path.
+
+memberlist asks its merge delegate at a join only, so that a rejected peer gets in with the next
+anti-entropy exchange. Here each alive claim passes this door, wherever it came from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from trio_gossip.engine.claimed import claimed_member
+
+if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
+    from trio_gossip.codec.messages import Alive
+    from trio_gossip.engine.membership import Entry
+    from trio_gossip.engine.node import Node
+
+
+class Admission:
+    """Says yes or no to one claim; a no is counted by its reason."""
+
+    __slots__ = ("_networks", "_node")
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._networks = [
+            ipaddress.ip_network(network) for network in node.config.allowed_networks
+        ]
+
+    def admits(self, claim: Alive, entry: Entry | None) -> bool:
+        """Ask every rule, the user's hook last.
+
+        Args:
+            claim: what is claimed.
+            entry: the present row, or None when the member would be new.
+        """
+        fault = self._fault(claim, entry)
+        if fault is None:
+            return True
+        self._node.counters.bump(fault)
+        return False
+
+    def _fault(self, claim: Alive, entry: Entry | None) -> str | None:
+        node = self._node
+        if claim.address.is_wildcard:
+            return "refused_wildcard_address"
+        if not self.compatible(claim.versions):
+            return "refused_versions"
+        if self._networks and not self._in_networks(claim.address):
+            return "refused_network"
+        if entry is None and len(node.table) >= node.config.members_max:
+            return "refused_table_full"
+        hook = node.config.admit
+        if hook is not None and not hook(claimed_member(claim)):
+            return "refused_by_hook"
+        return None
+
+    def compatible(self, versions: bytes) -> bool:
+        """True when we speak what the member speaks and it speaks what we speak."""
+        mine = self._node.config.versions
+        low, high, speaks, user_low, user_high, user_speaks = versions
+        return (
+            low <= mine.protocol <= high
+            and mine.protocol_min <= speaks <= mine.protocol_max
+            and user_low <= mine.user <= user_high
+            and mine.user_min <= user_speaks <= mine.user_max
+        )
+
+    def _in_networks(self, address: Address) -> bool:
+        try:
+            host = ipaddress.ip_address(address.host)
+        except ValueError:
+            return False
+        return any(host in network for network in self._networks)

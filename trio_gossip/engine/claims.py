@@ -1,0 +1,354 @@
+"""The rules of membership: what an alive, a suspect or a dead message changes.
+
+Claims are ordered by incarnation, which only the member itself raises; at one incarnation
+dead beats suspect beats alive. ``docs/concepts`` has the table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trio_gossip.codec.messages import Alive, Dead, Suspect
+from trio_gossip.engine.claimed import claimed_member, with_state
+from trio_gossip.engine.formulas import confirmations_wanted, suspicion_minimum
+from trio_gossip.engine.suspicion import Suspicion
+from trio_gossip.events import (
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberReaped,
+    MemberRecovered,
+    MemberSuspected,
+    MemberUpdated,
+    Reason,
+)
+from trio_gossip.members import (
+    ALIVE_JUMP_MAX,
+    FIRST_INCARNATION_MAX,
+    INCARNATION_JUMP_MAX,
+    Member,
+    MemberState,
+)
+
+if TYPE_CHECKING:
+    from trio_gossip.engine.admission import Admission
+    from trio_gossip.engine.membership import Entry
+    from trio_gossip.engine.node import Node
+    from trio_gossip.engine.origin import Origin
+    from trio_gossip.engine.refutation import Refutation
+    from trio_gossip.engine.takeover import Takeover
+
+
+class Claims:
+    """Applies claims to the table and tells the application and the other members."""
+
+    def __init__(
+        self, node: Node, admission: Admission, refutation: Refutation, takeover: Takeover
+    ) -> None:
+        self._node = node
+        self._admission = admission
+        self._refutation = refutation
+        self._takeover = takeover
+        self.suspicions: dict[str, Suspicion] = {}
+        takeover.accept = self.accept
+
+    # -- alive --------------------------------------------------------------------------
+
+    def alive(self, claim: Alive, origin: Origin) -> None:
+        """A member is said to be alive, at this incarnation, address and meta."""
+        node = self._node
+        if claim.name == node.name:
+            self._refutation.alive_about_me(claim, origin)
+            return
+        entry = node.table.get(claim.name)
+        if entry is None:
+            self._newcomer(claim, origin)
+        elif claim.incarnation <= entry.evidence:
+            self._stale_alive(claim, entry, origin)
+        elif claim.incarnation - entry.evidence > ALIVE_JUMP_MAX:
+            node.counters.bump("alive_implausible")
+        elif self._takeover.must_verify(claim, entry):
+            self._takeover.verify(claim, entry, origin)
+        elif self._admission.admits(claim, entry):
+            self.accept(claim, entry, origin.reason)
+
+    def _newcomer(self, claim: Alive, origin: Origin) -> None:
+        node = self._node
+        tombstone = node.table.tombstone(claim.name, now=node.now)
+        if tombstone is not None and claim.incarnation <= tombstone.incarnation:
+            # Old news of a member that is gone. If it is the member itself, restarted with a
+            # low incarnation, it must hear what is held against it, or it stays out for ever.
+            node.counters.bump("alive_stale")
+            if origin.address == claim.address:
+                accuser = claim.name if tombstone.state is MemberState.LEFT else node.name
+                held = Dead(tombstone.incarnation, claim.name, accuser)
+                origin.answer(node, claim.name, held)
+            return
+        if claim.incarnation > FIRST_INCARNATION_MAX:
+            node.counters.bump("alive_implausible")
+            return
+        if not self._admission.admits(claim, None):
+            return
+        entry = node.table.insert(claimed_member(claim), now=node.now, rng=node.rng)
+        node.members_changed()
+        node.tell(claim)
+        self._changed(MemberJoined, entry, origin.reason)
+
+    def _stale_alive(self, claim: Alive, entry: Entry, origin: Origin) -> None:
+        """What we know is as new or newer. Only the member itself is told so."""
+        node = self._node
+        node.counters.bump("alive_stale")
+        held = entry.member
+        if origin.address != claim.address or self._is_echo(claim, held):
+            return
+        origin.answer(node, claim.name, self._held_against(entry))
+
+    @staticmethod
+    def _is_echo(claim: Alive, held: Member) -> bool:
+        return (
+            held.state is MemberState.ALIVE
+            and claim.incarnation == held.incarnation
+            and claim.address == held.address
+            and claim.meta == held.meta
+            and claim.versions == held.versions
+        )
+
+    def _held_against(self, entry: Entry) -> Alive | Suspect | Dead:
+        """The claim that makes the member bid higher: it must answer whatever is not below its
+        own incarnation, so ``evidence`` is what it has to exceed."""
+        member = entry.member
+        if member.state is MemberState.LEFT:
+            return Dead(entry.evidence, member.name, member.name)
+        if member.state is MemberState.FAILED:
+            return Dead(entry.evidence, member.name, self._node.name)
+        if member.state is MemberState.SUSPECT:
+            return Suspect(entry.evidence, member.name, self._node.name)
+        return Alive(
+            entry.evidence, member.name, member.address, member.meta, member.versions
+        )
+
+    def accept(self, claim: Alive, entry: Entry, reason: Reason) -> None:
+        """Believe a newer alive claim."""
+        node = self._node
+        before = entry.member
+        suspicion = self._drop_suspicion(claim.name)
+        node.timers.cancel(("reap", claim.name))
+        node.table.replace(entry, claimed_member(claim), now=node.now)
+        node.members_changed()
+        node.tell(claim)
+        moved = before.address != claim.address
+        if not before.is_active:
+            self._changed(MemberJoined, entry, Reason.TAKEOVER if moved else reason)
+            return
+        if suspicion is not None:
+            accusers = tuple(suspicion.accusers)
+            self._changed(
+                MemberRecovered, entry, Reason.TAKEOVER if moved else Reason.REFUTED, accusers
+            )
+        if moved or before.meta != claim.meta or before.versions != claim.versions:
+            node.table.version += 1
+            node.outbox.notify(
+                MemberUpdated(
+                    entry.member,
+                    node.table.version,
+                    Reason.TAKEOVER if moved else reason,
+                    health_score=node.awareness.score,
+                    previous=before,
+                )
+            )
+
+    # -- suspect ------------------------------------------------------------------------
+
+    def suspect(self, claim: Suspect, origin: Origin, tried: tuple[str, ...] = ()) -> None:
+        """A member is accused of not answering."""
+        node = self._node
+        entry = node.table.get(claim.name)
+        if entry is None:
+            node.counters.bump("suspect_unknown")
+            return
+        if claim.name == node.name:
+            self._refutation.accused(claim.incarnation, origin)
+            return
+        if not self._plausible(claim, entry):
+            return
+        member = entry.member
+        if claim.accuser == claim.name:
+            node.counters.bump("suspect_of_itself")
+        elif claim.incarnation < member.incarnation:
+            self._stale_accusation(claim, entry, origin)
+        elif not member.is_active:
+            # Ignored as an accusation, but it proves that this incarnation exists: an alive
+            # at or below it is stale.
+            entry.evidence = max(entry.evidence, claim.incarnation)
+        elif member.state is MemberState.SUSPECT and claim.incarnation == member.incarnation:
+            self._confirm(claim, tried)
+        else:
+            self._start_suspicion(claim, entry, origin, tried)
+
+    def _plausible(self, claim: Suspect | Dead, entry: Entry) -> bool:
+        """An accusation far above any incarnation that the member can have reached is a lie or
+        a fault: believed, it could only be refuted by climbing as high."""
+        if claim.incarnation - entry.evidence <= INCARNATION_JUMP_MAX:
+            return True
+        self._node.counters.bump("accusation_implausible")
+        return False
+
+    def _stale_accusation(self, claim: Suspect | Dead, entry: Entry, origin: Origin) -> None:
+        """The accuser has not heard of the refutation: tell it, if it told us itself."""
+        node = self._node
+        node.counters.bump("accusation_stale")
+        accuser = node.table.get(claim.accuser)
+        if (
+            entry.member.state is MemberState.ALIVE
+            and accuser is not None
+            and accuser.member.address == origin.address
+        ):
+            origin.answer(node, claim.accuser, self._held_against(entry))
+
+    def _confirm(self, claim: Suspect, tried: tuple[str, ...]) -> None:
+        node = self._node
+        suspicion = self.suspicions[claim.name]
+        if claim.accuser == node.name and tried:
+            suspicion.tried = tried
+        if suspicion.confirm(claim.accuser):
+            node.timers.set(("suspicion", claim.name), suspicion.deadline)
+            node.tell(claim)
+            node.counters.bump("suspicion_confirmed")
+
+    def _start_suspicion(
+        self, claim: Suspect, entry: Entry, origin: Origin, tried: tuple[str, ...]
+    ) -> None:
+        """Suspect a member, or suspect it anew: an accusation at a higher incarnation proves
+        that it refuted the former one, so its time starts again."""
+        node = self._node
+        config = node.config
+        n = node.table.active
+        minimum = suspicion_minimum(config.suspicion_mult, n, config.probe_interval)
+        suspicion = Suspicion(
+            incarnation=claim.incarnation,
+            started=node.now,
+            minimum=minimum,
+            maximum=minimum * config.suspicion_max_timeout_mult,
+            wanted=confirmations_wanted(config.suspicion_mult, n),
+            accusers=[claim.accuser],
+            tried=tried,
+        )
+        self.suspicions[claim.name] = suspicion
+        node.timers.set(("suspicion", claim.name), suspicion.deadline)
+        news = entry.member.state is not MemberState.SUSPECT
+        accused = with_state(entry.member, MemberState.SUSPECT, claim.incarnation)
+        node.table.replace(entry, accused, now=node.now)
+        node.tell(claim)
+        if news:
+            reason = Reason.PROBE_FAILED if claim.accuser == node.name else Reason.ACCUSED
+            if origin.reason is Reason.SYNCED:
+                reason = Reason.SYNCED
+            self._changed(MemberSuspected, entry, reason, (claim.accuser,), tried)
+
+    def suspicion_expired(self, name: str) -> None:
+        """A suspect did not refute in time: declare it failed."""
+        node = self._node
+        suspicion = self.suspicions.pop(name)
+        entry = node.table.get(name)
+        assert entry is not None, "a suspicion outlived its row"
+        if suspicion.confirmations < suspicion.wanted:
+            node.counters.bump("suspicion_unconfirmed")
+        self._fail(
+            Dead(suspicion.incarnation, name, node.name),
+            entry,
+            Reason.SUSPICION_EXPIRED,
+            tuple(suspicion.accusers),
+            suspicion.tried,
+        )
+
+    # -- dead ---------------------------------------------------------------------------
+
+    def dead(self, claim: Dead, origin: Origin) -> None:
+        """A member is declared failed, or says itself that it left."""
+        node = self._node
+        entry = node.table.get(claim.name)
+        if entry is None:
+            node.counters.bump("dead_unknown")
+            return
+        if claim.name == node.name:
+            self._refutation.accused(claim.incarnation, origin)
+            return
+        if not self._plausible(claim, entry):
+            return
+        member = entry.member
+        if claim.incarnation < member.incarnation:
+            self._stale_accusation(claim, entry, origin)
+        elif member.state is MemberState.LEFT or (
+            member.state is MemberState.FAILED and not claim.is_goodbye
+        ):
+            entry.evidence = max(entry.evidence, claim.incarnation)
+        elif claim.is_goodbye:
+            self._leave(claim, entry)
+        else:
+            self._fail(claim, entry, Reason.REPORTED, (claim.accuser,), ())
+
+    def _leave(self, claim: Dead, entry: Entry) -> None:
+        """The member's own word counts more than what others said of it before."""
+        self._drop_suspicion(claim.name)
+        self._end(claim, entry, MemberState.LEFT)
+        self._changed(MemberLeft, entry, Reason.GOODBYE)
+
+    def _fail(
+        self,
+        claim: Dead,
+        entry: Entry,
+        reason: Reason,
+        accusers: tuple[str, ...],
+        tried: tuple[str, ...],
+    ) -> None:
+        suspicion = self._drop_suspicion(claim.name)
+        if suspicion is not None:
+            accusers = tuple(dict.fromkeys((*suspicion.accusers, *accusers)))
+            tried = tried or suspicion.tried
+        self._end(claim, entry, MemberState.FAILED)
+        self._changed(MemberFailed, entry, reason, accusers, tried)
+
+    def _end(self, claim: Dead, entry: Entry, state: MemberState) -> None:
+        node = self._node
+        ended = with_state(entry.member, state, claim.incarnation)
+        node.table.replace(entry, ended, now=node.now)
+        node.members_changed()
+        node.tell(claim)
+        node.timers.set(("reap", claim.name), node.now + node.config.reap_time)
+
+    def reap(self, name: str) -> None:
+        """Forget a member that was failed or left for the reap time; its tombstone stays."""
+        node = self._node
+        entry = node.table.get(name)
+        assert entry is not None, "a row went without its reap timer"
+        node.table.bury(entry, now=node.now, keep=node.config.tombstone_time)
+        self._takeover.forget(name)
+        self._changed(MemberReaped, entry, Reason.REAPED)
+
+    # -- common -------------------------------------------------------------------------
+
+    def _drop_suspicion(self, name: str) -> Suspicion | None:
+        self._node.timers.cancel(("suspicion", name))
+        return self.suspicions.pop(name, None)
+
+    def _changed(
+        self,
+        event: type[MemberJoined | MemberSuspected | MemberRecovered | MemberFailed]
+        | type[MemberLeft | MemberReaped],
+        entry: Entry,
+        reason: Reason,
+        accusers: tuple[str, ...] = (),
+        tried: tuple[str, ...] = (),
+    ) -> None:
+        node = self._node
+        node.table.version += 1
+        node.outbox.notify(
+            event(
+                entry.member,
+                node.table.version,
+                reason,
+                accusers,
+                tried,
+                node.awareness.score,
+            )
+        )

@@ -1,0 +1,122 @@
+"""Saying goodbye so that it is heard: told directly, acknowledged, then a while of lingering."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trio_gossip.codec.messages import Ack, Dead, Leave
+from trio_gossip.engine.claimed import with_state
+from trio_gossip.engine.origin import Origin
+from trio_gossip.events import Reason
+from trio_gossip.members import MemberState
+
+if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
+    from trio_gossip.engine.claims import Claims
+    from trio_gossip.engine.node import Node
+    from trio_gossip.engine.outputs import Token
+
+SPREAD: Final = 2
+"""Members told at once for each acknowledgement that is wanted: some may be gone themselves."""
+
+
+class Leaving:
+    """Runs one goodbye. memberlist queues it behind other news, never gossips to who has left,
+    and counts it as told when it was *sent* often enough."""
+
+    def __init__(self, node: Node, claims: Claims) -> None:
+        self._node = node
+        self._claims = claims
+        self._tokens: list[Token] = []
+        self._acked: dict[str, None] = {}
+        self._wanted = 0
+        self._done = True
+
+    def start(self, token: Token) -> None:
+        """Leave, or wait for the leave that is under way."""
+        node = self._node
+        if node.leaving:
+            if self._done:
+                node.outbox.complete(token, len(self._acked))
+            else:
+                self._tokens.append(token)
+            return
+        node.leaving = True
+        self._tokens = [token]
+        self._acked = {}
+        self._done = False
+        mine = node.me.member
+        node.table.replace(
+            node.me, with_state(mine, MemberState.LEFT, mine.incarnation), now=node.now
+        )
+        node.members_changed()
+        goodbye = Dead(mine.incarnation, mine.name, mine.name)
+        node.queue.membership.discard(mine.name)
+        node.queue.urgent.put(mine.name, node.codec.encode(goodbye))
+        node.wake_gossip()
+        # table.active is without us now: everybody who could hear it.
+        self._wanted = min(node.config.leave_acks, node.table.active)
+        node.timers.set(("leave_timeout", 0), node.now + node.config.leave_timeout)
+        if self._wanted:
+            self.tell()
+        else:
+            self._finish()
+
+    def tell(self) -> None:
+        """Timer: tell more members directly, until enough have acknowledged."""
+        node = self._node
+        mine = node.me.member
+        missing = self._wanted - len(self._acked)
+        for entry in node.peers(SPREAD * missing):
+            member = entry.member
+            sequence = None if member.name in self._acked else node.ask("leave", member.name)
+            if sequence is not None:
+                message = Leave(sequence, mine.incarnation, mine.name)
+                node.outbox.packet(member.address, member.name, message)
+        node.timers.set(("leave_tell", 0), node.now + node.config.gossip_interval)
+
+    def acked(self, name: str) -> None:
+        """A member has heard it."""
+        if self._done:
+            return
+        self._acked[name] = None
+        if len(self._acked) >= self._wanted:
+            node = self._node
+            node.timers.cancel(("leave_tell", 0))
+            self._forget_questions()
+            node.timers.set(("leave_linger", 0), node.now + node.config.leave_linger)
+
+    def timeout(self) -> None:
+        """Timer: it has taken as long as it may."""
+        self._finish()
+
+    def _finish(self) -> None:
+        node = self._node
+        self._done = True
+        for kind in ("leave_tell", "leave_linger", "leave_timeout"):
+            node.timers.cancel((kind, 0))
+        self._forget_questions()
+        node.queue.urgent.clear()
+        tokens, self._tokens = self._tokens, []
+        for token in tokens:
+            node.outbox.complete(token, len(self._acked))
+
+    def lingered(self) -> None:
+        """Timer: nobody can be in the middle of probing us any more."""
+        self._finish()
+
+    def _forget_questions(self) -> None:
+        questions = self._node.questions
+        for sequence in [s for s, (who, _) in questions.items() if who == "leave"]:
+            del questions[sequence]
+
+    def cancel(self) -> None:
+        """A new join: what was left is over."""
+        if not self._done:
+            self._finish()
+
+    def told(self, message: Leave, source: Address, received: int) -> None:
+        """Another member tells us that it leaves."""
+        goodbye = Dead(message.incarnation, message.name, message.name)
+        self._claims.dead(goodbye, Origin(Reason.GOODBYE, source, received=received))
+        self._node.answer(source, message.name, Ack(message.sequence), received)

@@ -1,0 +1,199 @@
+"""Messages of the application: to everybody, to one, and reliably to one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trio_gossip.codec.messages import (
+    Broadcast,
+    MessageAck,
+    MessageChunk,
+    MessageOpen,
+    Refusal,
+    UserMessage,
+)
+from trio_gossip.engine.seen import Seen
+from trio_gossip.engine.session import Exchange, Session
+from trio_gossip.engine.sync import describe, refusal_name
+from trio_gossip.errors import LocalProtocolError, PeerUnreachableError, RemoteProtocolError
+from trio_gossip.events import Delivery, MessageReceived
+from trio_gossip.failures import DialFailure, RefusalReason
+
+if TYPE_CHECKING:
+    from trio_gossip.codec.messages import Frame
+    from trio_gossip.engine.node import Node
+    from trio_gossip.engine.outputs import Token
+    from trio_gossip.engine.streams import Streams
+    from trio_gossip.members import Member
+
+
+class Mail:
+    """Sends and receives the application's messages."""
+
+    def __init__(self, node: Node, streams: Streams) -> None:
+        self._node = node
+        self._streams = streams
+        self._seen = Seen()
+        self._epoch = node.me.member.incarnation
+        self._counter = 0
+
+    def broadcast(self, payload: bytes, key: bytes | None) -> None:
+        """Queue a message for everybody.
+
+        Raises:
+            LocalProtocolError: it does not fit a packet.
+        """
+        node = self._node
+        message = Broadcast(node.name, self._epoch, self._counter + 1, payload)
+        if not node.outbox.fits(message):
+            raise LocalProtocolError(
+                f"a broadcast of {len(payload)} bytes does not fit a packet of"
+                f" {node.packet_limit} bytes; send_reliable has no such limit"
+            )
+        self._counter += 1
+        self._queue(message, ("key", key) if key is not None else self._counter)
+
+    def broadcast_received(self, message: Broadcast) -> None:
+        """A broadcast came by: deliver it once, and pass it on."""
+        node = self._node
+        if message.origin == node.name or not self._seen.is_new(
+            message.origin, message.epoch, message.counter
+        ):
+            node.counters.bump("broadcast_repeated")
+            return
+        self._queue(message, (message.origin, message.epoch, message.counter))
+        node.outbox.notify(MessageReceived(message.origin, message.payload))
+
+    def _queue(self, message: Broadcast, key: object) -> None:
+        node = self._node
+        data = node.codec.encode(message)
+        if node.codec.room(node.packet_limit).take(len(data)):
+            node.queue.user.put(key, data)
+            node.wake_gossip()
+        else:
+            node.counters.bump("message_too_large")
+
+    def send(self, member: Member, payload: bytes) -> None:
+        """Send one datagram.
+
+        Raises:
+            LocalProtocolError: it does not fit a packet.
+        """
+        node = self._node
+        message = UserMessage(node.name, payload)
+        if not node.outbox.fits(message):
+            raise LocalProtocolError(
+                f"a message of {len(payload)} bytes does not fit a packet of"
+                f" {node.packet_limit} bytes; use send_reliable"
+            )
+        node.outbox.packet(member.address, member.name, message, piggyback=False)
+
+    def received(self, message: UserMessage) -> None:
+        """A datagram for the application."""
+        self._node.outbox.notify(
+            MessageReceived(message.sender, message.payload, Delivery.DATAGRAM)
+        )
+
+    def send_reliable(self, member: Member, payload: bytes, token: Token) -> int:
+        """Send by stream and wait for the acknowledgement; returns the exchange's id.
+
+        Raises:
+            LocalProtocolError: it is larger than ``message_bytes_max``.
+        """
+        node = self._node
+        limit = node.config.message_bytes_max
+        if len(payload) > limit:
+            raise LocalProtocolError(
+                f"a message of {len(payload)} bytes is over the limit of {limit} bytes"
+            )
+        session = _Sender(self._streams, node, member.name, payload, token)
+        return self._streams.dial(
+            session, member.address, member.name, node.config.stream_timeout
+        )
+
+
+class _Sender(Session):
+    """Sends one message in chunks; each is sent when the one before is written, so that the
+    stream's own back-pressure reaches the caller."""
+
+    def __init__(
+        self, streams: Streams, node: Node, target: str, payload: bytes, token: Token
+    ) -> None:
+        self._streams = streams
+        self._node = node
+        self._target = target
+        self._payload = payload
+        self._token = token
+        self._sent = 0
+
+    def opened(self, exchange: Exchange) -> None:
+        size = len(self._payload)
+        opening = MessageOpen(self._node.name, self._target, size)
+        self._streams.send(exchange, opening, more=size > 0)
+
+    def writable(self, exchange: Exchange) -> None:
+        chunk = self._payload[self._sent : self._sent + self._node.codec.chunk_bytes]
+        self._sent += len(chunk)
+        more = self._sent < len(self._payload)
+        self._streams.send(exchange, MessageChunk(chunk), more=more)
+
+    def frame(self, exchange: Exchange, frame: Frame) -> None:
+        if isinstance(frame, MessageAck) and self._sent == len(self._payload):
+            self._streams.close(exchange)
+            self._node.outbox.complete(self._token)
+        else:
+            self._streams.unexpected(exchange, frame)
+
+    def refused(self, exchange: Exchange, refusal: Refusal) -> None:
+        text = f"{self._target} refused the message ({refusal_name(refusal.reason)}):"
+        self._node.outbox.complete(
+            self._token, error=RemoteProtocolError(f"{text} {refusal.text}")
+        )
+
+    def failed(self, exchange: Exchange, failure: DialFailure) -> None:
+        text = f"{self._target} at {exchange.address}: {describe(failure)}"
+        self._node.outbox.complete(self._token, error=PeerUnreachableError(text))
+
+
+class Receiver(Session):
+    """Takes one message; acknowledges it when the application has room for it."""
+
+    def __init__(self, streams: Streams, node: Node) -> None:
+        self._streams = streams
+        self._node = node
+        self._sender = ""
+        self._size = 0
+        self._data = bytearray()
+
+    def begin(self, exchange: Exchange, frame: MessageOpen) -> None:
+        """The opening frame."""
+        node = self._node
+        if frame.target != node.name:
+            text = f"this is {node.name}, not {frame.target}"[:200]
+            self._streams.refuse(exchange, RefusalReason.WRONG_MEMBER, text)
+        elif frame.size > node.config.message_bytes_max:
+            text = f"over the limit of {node.config.message_bytes_max} bytes"
+            self._streams.refuse(exchange, RefusalReason.TOO_LARGE, text)
+        else:
+            self._sender = frame.sender
+            self._size = frame.size
+            self._deliver_if_complete(exchange)
+
+    def frame(self, exchange: Exchange, frame: Frame) -> None:
+        if not isinstance(frame, MessageChunk) or not self._takes(frame.data):
+            self._streams.unexpected(exchange, frame)
+            return
+        self._data += frame.data
+        self._deliver_if_complete(exchange)
+
+    def _takes(self, data: bytes) -> bool:
+        return 0 < len(data) <= self._size - len(self._data)
+
+    def _deliver_if_complete(self, exchange: Exchange) -> None:
+        if len(self._data) == self._size:
+            message = MessageReceived(self._sender, bytes(self._data), Delivery.STREAM)
+            self._node.outbox.deliver(exchange.id, message)
+
+    def delivered(self, exchange: Exchange) -> None:
+        self._streams.send(exchange, MessageAck())
+        self._streams.close(exchange)

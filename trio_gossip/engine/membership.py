@@ -1,0 +1,192 @@
+"""The member table: who is known, in which order to probe, whom to pick at random."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from trio_gossip.members import Member, MemberState
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterator
+
+    from trio_gossip.addresses import Address
+
+TOMBSTONES_MAX: Final = 4096
+"""Reaped members whose incarnation is remembered; beyond it the oldest is forgotten."""
+
+
+@attrs.define(slots=True, weakref_slot=False, eq=False)
+class Entry:
+    """One row. ``member`` is immutable and may be shared; the rest is this node's own view.
+
+    Attributes:
+        member: what is believed now.
+        evidence: the highest incarnation of *all* admitted evidence. memberlist forgets the
+            incarnation of accusations that it ignores, and then lets a stale alive through.
+        changed_at: engine time of the last change of state.
+    """
+
+    member: Member
+    evidence: int
+    changed_at: float
+
+
+@attrs.frozen(slots=True)
+class Tombstone:
+    """What is left of a reaped member until ``expires``: enough to know old news as old, and
+    to look for it at its last address."""
+
+    incarnation: int
+    state: MemberState
+    address: Address
+    buried: float
+    expires: float
+
+
+class Membership:
+    """The table behind a narrow interface: rows are read by all, changed only through here."""
+
+    __slots__ = ("_active", "_addresses", "_order", "_rows", "_tombstones", "_walk", "version")
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Entry] = {}
+        self._order: list[Entry] = []
+        self._walk = 0
+        self._active = 0
+        self._addresses: dict[Address, str] = {}
+        self._tombstones: OrderedDict[str, Tombstone] = OrderedDict()
+        self.version = 0
+        """Counts changes that are told to the application."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._rows.values())
+
+    @property
+    def active(self) -> int:
+        """Alive and suspect members, this node included: the N of all formulas."""
+        return self._active
+
+    def get(self, name: str) -> Entry | None:
+        """The row of ``name``, in whatever state."""
+        return self._rows.get(name)
+
+    def knows_address(self, address: Address) -> bool:
+        """True when some member in the table has this address."""
+        return address in self._addresses
+
+    def name_at(self, address: Address) -> str | None:
+        """The member last seen at this address."""
+        return self._addresses.get(address)
+
+    def insert(self, member: Member, *, now: float, rng: random.Random) -> Entry:
+        """Add a member at a random place of the probe order.
+
+        The newcomer changes places with a random row, so that the mean time to its first
+        probe stays low and joins do not bunch up at the end of a round.
+        """
+        entry = Entry(member, member.incarnation, now)
+        self._rows[member.name] = entry
+        self._addresses[member.address] = member.name
+        self._active += member.is_active
+        order = self._order
+        order.append(entry)
+        other = int(rng.random() * len(order))
+        order[other], order[-1] = order[-1], order[other]
+        self._tombstones.pop(member.name, None)
+        return entry
+
+    def replace(self, entry: Entry, member: Member, *, now: float) -> None:
+        """Change what is believed of a member."""
+        old = entry.member
+        self._active += member.is_active - old.is_active
+        if member.address != old.address:
+            self._drop_address(old)
+            self._addresses[member.address] = member.name
+        if member.state is not old.state:
+            entry.changed_at = now
+        entry.member = member
+        entry.evidence = max(entry.evidence, member.incarnation)
+
+    def bury(self, entry: Entry, *, now: float, keep: float) -> None:
+        """Remove a row and keep its tombstone for ``keep`` seconds."""
+        member = entry.member
+        del self._rows[member.name]
+        self._drop_address(member)
+        self._active -= member.is_active
+        at = self._order.index(entry)
+        del self._order[at]
+        self._walk -= at < self._walk
+        self._tombstones[member.name] = Tombstone(
+            entry.evidence, member.state, member.address, now, now + keep
+        )
+        if len(self._tombstones) > TOMBSTONES_MAX:
+            self._tombstones.popitem(last=False)
+
+    def _drop_address(self, member: Member) -> None:
+        if self._addresses.get(member.address) == member.name:
+            del self._addresses[member.address]
+
+    def tombstone(self, name: str, *, now: float) -> Tombstone | None:
+        """What is remembered of a reaped member."""
+        found = self._tombstones.get(name)
+        if found is not None and found.expires <= now:
+            del self._tombstones[name]
+            return None
+        return found
+
+    def tombstones(self) -> Iterator[tuple[str, Tombstone]]:
+        """All that is remembered of reaped members, some of it perhaps expired."""
+        return iter(self._tombstones.items())
+
+    def next_in_walk(self, wanted: Callable[[Entry], bool], rng: random.Random) -> Entry | None:
+        """The next wanted row in the probe order, which is shuffled after each round.
+
+        Every member that stays wanted is met once a round, so two probes of it are at most
+        two rounds apart (SWIM section 4.3).
+        """
+        order = self._order
+        for _ in range(len(order) + 1):
+            if self._walk >= len(order):
+                rng.shuffle(order)
+                self._walk = 0
+            if not order:
+                return None
+            entry = order[self._walk]
+            self._walk += 1
+            if wanted(entry):
+                return entry
+        return None
+
+    def pick(self, count: int, wanted: Callable[[Entry], bool], rng: random.Random) -> list[Entry]:
+        """Up to ``count`` different random rows that are wanted.
+
+        In small tables every row is looked at; in large ones up to three draws for each row,
+        as memberlist does, which finds fewer only when hardly any row is wanted.
+        """
+        order = self._order
+        size = len(order)
+        chosen: list[Entry] = []
+        if count <= 0 or not size:
+            return chosen
+        if size < 3 * count:
+            for entry in rng.sample(order, size):
+                if wanted(entry):
+                    chosen.append(entry)
+                    if len(chosen) == count:
+                        break
+            return chosen
+        draw = rng.random
+        for _ in range(3 * size):
+            entry = order[int(draw() * size)]
+            if entry not in chosen and wanted(entry):
+                chosen.append(entry)
+                if len(chosen) == count:
+                    break
+        return chosen

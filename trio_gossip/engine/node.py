@@ -1,0 +1,170 @@
+"""What the parts of one engine share: settings, table, queue, time of the turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trio_gossip.codec.messages import Alive
+from trio_gossip.engine.awareness import Awareness
+from trio_gossip.engine.broadcast import BroadcastQueue
+from trio_gossip.engine.counters import Counters
+from trio_gossip.engine.formulas import retransmit_limit
+from trio_gossip.engine.membership import Membership
+from trio_gossip.engine.outbox import Outbox
+from trio_gossip.engine.timers import Timers
+from trio_gossip.members import MemberState
+
+if TYPE_CHECKING:
+    import random
+
+    from trio_gossip.addresses import Address
+    from trio_gossip.codec import Codec
+    from trio_gossip.codec.messages import Claim, Message
+    from trio_gossip.config import Config
+    from trio_gossip.engine.membership import Entry
+    from trio_gossip.members import Member
+
+QUESTIONS_MAX: Final = 4096
+"""Questions (pings, relays, goodbyes) that may wait for an answer at once."""
+
+
+class Node:
+    """Shared by the parts of an engine, owned by it; nothing outside sees it.
+
+    Attributes:
+        now: engine time of the present turn.
+        me: this member's own row, also found in ``table``.
+        gossip_not_before: engine time of the next round of gossip, should there be news.
+        leaving: from the call of leave until a new join.
+        questions: sequence number -> (who asked, its own key). Random 32-bit numbers, so
+            that who did not see the question cannot forge the answer.
+    """
+
+    __slots__ = (
+        "awareness",
+        "codec",
+        "config",
+        "counters",
+        "gossip_not_before",
+        "leaving",
+        "me",
+        "now",
+        "outbox",
+        "packet_limit",
+        "queue",
+        "questions",
+        "rng",
+        "table",
+        "timers",
+    )
+
+    me: Entry
+
+    def __init__(
+        self, config: Config, me: Member, codec: Codec, rng: random.Random, packet_limit: int
+    ) -> None:
+        self.config = config
+        self.codec = codec
+        self.rng = rng
+        self.packet_limit = packet_limit
+        self.now = 0.0
+        self.leaving = False
+        self.gossip_not_before = 0.0
+        self.table = Membership()
+        self.timers = Timers()
+        self.counters = Counters()
+        self.awareness = Awareness(config.awareness_max)
+        self.queue = BroadcastQueue(
+            members_max=config.members_max,
+            user_max=config.broadcast_queue_max,
+            user_share=config.broadcast_share,
+            dropped=lambda: self.counters.bump("broadcast_dropped"),
+        )
+        self.outbox = Outbox(codec, self.queue, self.counters, packet_limit)
+        self.questions: dict[int, tuple[str, int | str]] = {}
+        self.me = self.table.insert(me, now=0.0, rng=rng)
+        self.members_changed()
+
+    @property
+    def name(self) -> str:
+        """This member's name."""
+        return self.config.name
+
+    def members_changed(self) -> None:
+        """Apply the number of active members to what depends on it."""
+        self.outbox.transmit_limit = retransmit_limit(
+            self.config.retransmit_mult, self.table.active
+        )
+        if len(self.queue):
+            self.wake_gossip()  # there may be somebody to tell now
+
+    def tell(self, claim: Claim) -> None:
+        """Queue news of a member for everybody; it replaces queued older news of that member."""
+        data = self.codec.encode(claim)
+        if not self.codec.room(self.packet_limit).take(len(data)):
+            self.counters.bump("message_too_large")  # another member has a larger packet limit
+            return
+        self.queue.membership.put(claim.name, data)
+        self.wake_gossip()
+
+    def wake_gossip(self) -> None:
+        """Have the queue served, at once when the last round is long ago."""
+        if ("gossip", 0) not in self.timers:
+            self.timers.set(("gossip", 0), max(self.now, self.gossip_not_before))
+
+    def answer(
+        self, source: Address, peer_name: str | None, message: Message, received: int
+    ) -> None:
+        """Send one message back to where a packet came from.
+
+        Never more bytes than came, unless a known member lives there: a forged source must not
+        turn us into an amplifier.
+        """
+        known = self.table.knows_address(source)
+        if not known and not self.outbox.fits(message, within=received):
+            self.counters.bump("answer_withheld")
+            return
+        self.outbox.packet(source, peer_name, message, piggyback=known)
+
+    def ask(self, who: str, key: int | str) -> int | None:
+        """A new sequence number whose answer goes to ``who``; None when too many are open."""
+        if len(self.questions) >= QUESTIONS_MAX:
+            self.counters.bump("questions_full")
+            return None
+        while True:
+            sequence = self.rng.getrandbits(32)
+            if sequence not in self.questions:
+                self.questions[sequence] = (who, key)
+                return sequence
+
+    def forget_question(self, sequence: int | None) -> None:
+        """No answer to this question is wanted any more."""
+        if sequence is not None:
+            self.questions.pop(sequence, None)
+
+    def own_claim(self) -> Alive:
+        """The alive message that this member says of itself."""
+        return alive_claim(self.me.member)
+
+    def peers(self, count: int, *, besides: Member | None = None) -> list[Entry]:
+        """Random alive members, without this one, ``besides`` and aliases of their addresses.
+
+        Two names at one address are one helper, not two, and an alias of the target is none.
+        """
+        mine = self.me.member.address
+        theirs = None if besides is None else besides.address
+        taken = {mine, theirs}
+
+        def wanted(entry: Entry) -> bool:
+            member = entry.member
+            if member.state is not MemberState.ALIVE or member.address in taken:
+                return False
+            taken.add(member.address)
+            return True
+
+        return self.table.pick(count, wanted, self.rng)
+
+
+def alive_claim(member: Member) -> Alive:
+    """``member`` as an alive message."""
+    return Alive(member.incarnation, member.name, member.address, member.meta, member.versions)

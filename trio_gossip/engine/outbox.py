@@ -1,0 +1,125 @@
+"""Builds the outputs of a turn: the one place where packets are packed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trio_gossip.engine.outputs import (
+    CloseExchange,
+    Complete,
+    Deliver,
+    Notify,
+    OpenExchange,
+    Output,
+    SendFrame,
+    SendPacket,
+)
+
+if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
+    from trio_gossip.codec import Codec
+    from trio_gossip.codec.messages import Frame, Message
+    from trio_gossip.engine.broadcast import BroadcastQueue
+    from trio_gossip.engine.counters import Counters
+    from trio_gossip.engine.outputs import ExchangeId, Token
+    from trio_gossip.events import Event
+
+
+class Outbox:
+    """Collects what one turn decided. Emptied by the engine at the end of the turn."""
+
+    __slots__ = (
+        "_codec",
+        "_counters",
+        "_outputs",
+        "_packet_limit",
+        "_queue",
+        "commands",
+        "transmit_limit",
+    )
+
+    def __init__(
+        self, codec: Codec, queue: BroadcastQueue, counters: Counters, packet_limit: int
+    ) -> None:
+        self._codec = codec
+        self._queue = queue
+        self._counters = counters
+        self._packet_limit = packet_limit
+        self._outputs: list[Output] = []
+        self.commands: dict[Token, ExchangeId | None] = {}
+        """Commands of the local program that have not ended, and the stream each one uses."""
+        self.transmit_limit = 1
+        """How often a queued message is sent in all; the engine sets it when N changes."""
+
+    def take(self) -> list[Output]:
+        """The outputs of the turn; the next turn starts with none."""
+        outputs = self._outputs
+        self._outputs = []
+        return outputs
+
+    def packet(
+        self,
+        address: Address,
+        peer_name: str | None,
+        *messages: Message,
+        piggyback: bool = True,
+    ) -> int:
+        """Send messages in one packet, filled up with queued news. Returns the packet's size."""
+        encode = self._codec.encode
+        room = self._codec.room(self._packet_limit)
+        parts: list[bytes] = []
+        for message in messages:
+            part = encode(message)
+            if room.take(len(part)):
+                parts.append(part)
+            else:
+                self._counters.bump("message_too_large")
+        if piggyback and len(self._queue):
+            parts += self._queue.fill(room, self.transmit_limit)
+        if not parts:
+            return 0
+        data = self._codec.pack(parts)
+        self._outputs.append(SendPacket(data, address, peer_name))
+        return len(data)
+
+    def gossip(self, address: Address, peer_name: str) -> bool:
+        """Send queued news alone; False when there is none."""
+        room = self._codec.room(self._packet_limit)
+        parts = self._queue.fill(room, self.transmit_limit)
+        if not parts:
+            return False
+        self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
+        return True
+
+    def fits(self, *messages: Message, within: int | None = None) -> bool:
+        """True when messages fit one packet of ``within`` bytes (default: the packet limit)."""
+        room = self._codec.room(self._packet_limit if within is None else within)
+        return all(room.take(len(self._codec.encode(message))) for message in messages)
+
+    def open(self, exchange: ExchangeId, address: Address, peer_name: str | None) -> None:
+        """Ask for a stream."""
+        self._outputs.append(OpenExchange(exchange, address, peer_name))
+
+    def frame(self, exchange: ExchangeId, frame: Frame, *, more: bool = False) -> None:
+        """Send a frame."""
+        self._outputs.append(SendFrame(exchange, self._codec.encode_frame(frame), more))
+
+    def close(self, exchange: ExchangeId, *, drain: bool = False) -> None:
+        """Close a stream."""
+        self._outputs.append(CloseExchange(exchange, drain))
+
+    def notify(self, event: Event) -> None:
+        """Tell the application."""
+        self._outputs.append(Notify(event))
+
+    def deliver(self, exchange: ExchangeId, event: Event) -> None:
+        """Tell the application when it has room."""
+        self._outputs.append(Deliver(exchange, event))
+
+    def complete(
+        self, token: Token, result: object = None, error: Exception | None = None
+    ) -> None:
+        """End a command of the local program, unless it was abandoned."""
+        if token in self.commands:
+            del self.commands[token]
+            self._outputs.append(Complete(token, result, error))

@@ -1,0 +1,118 @@
+"""What this member says when others are wrong about it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from trio_gossip.engine.claimed import with_state
+from trio_gossip.events import NameConflict
+from trio_gossip.members import (
+    ALIVE_JUMP_MAX,
+    INCARNATION_JUMP_MAX,
+    INCARNATION_MAX,
+    Member,
+    MemberState,
+)
+
+if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
+    from trio_gossip.codec.messages import Alive, Conflict
+    from trio_gossip.engine.node import Node
+    from trio_gossip.engine.origin import Origin
+
+CONFLICT_QUIET: Final = 60.0
+"""Seconds during which one other claimant of a name makes no second event."""
+
+CONFLICTS_MAX: Final = 64
+"""Other claimants remembered for that."""
+
+
+class Refutation:
+    """Raises this member's incarnation above whatever is held against it."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._told: OrderedDict[tuple[str, Address], float] = OrderedDict()
+
+    def accused(self, incarnation: int, origin: Origin) -> None:
+        """Somebody suspects this member or says that it is dead."""
+        node = self._node
+        mine = node.me.member
+        if node.leaving or mine.state is MemberState.LEFT:
+            return
+        if incarnation < mine.incarnation:
+            # An old accusation: the refutation has not reached that member yet.
+            node.counters.bump("accusation_stale")
+            origin.answer(node, None, node.own_claim())
+            return
+        if incarnation - mine.incarnation > INCARNATION_JUMP_MAX:
+            node.counters.bump("accusation_implausible")
+            return
+        node.counters.bump("refuted")
+        node.awareness.apply(+1)
+        self.bid(incarnation + 1)
+        origin.answer(node, None, node.own_claim())
+
+    def alive_about_me(self, claim: Alive, origin: Origin) -> None:
+        """Somebody passes on an alive message of this name: an echo, an older life, or a twin."""
+        node = self._node
+        mine = node.me.member
+        if node.leaving or mine.state is MemberState.LEFT or claim.incarnation < mine.incarnation:
+            return
+        if (
+            claim.incarnation == mine.incarnation
+            and claim.address == mine.address
+            and claim.meta == mine.meta
+            and claim.versions == mine.versions
+        ):
+            return
+        if claim.incarnation - mine.incarnation > ALIVE_JUMP_MAX:
+            node.counters.bump("alive_implausible")
+            return
+        # A former life of this name with as high an incarnation must be outbid, or nobody
+        # believes this one. Whether it was a former life or is a live twin, those find out
+        # who hold the other address; a twin is reported by `conflict`.
+        node.counters.bump("refuted")
+        self.bid(claim.incarnation + 1)
+        origin.answer(node, None, node.own_claim())
+
+    def bid(self, incarnation: int) -> None:
+        """Announce this member at ``incarnation``; never beyond the last one there is."""
+        node = self._node
+        if incarnation > INCARNATION_MAX:
+            node.counters.bump("incarnation_exhausted")
+            return
+        self.announce(with_state(node.me.member, MemberState.ALIVE, incarnation))
+
+    def announce(self, member: Member) -> None:
+        """Make ``member`` the truth about this member and tell everybody."""
+        node = self._node
+        node.table.replace(node.me, member, now=node.now)
+        node.tell(node.own_claim())
+
+    def conflict(self, message: Conflict, origin: Origin) -> None:
+        """A member found that this name is claimed at two addresses that both answer."""
+        node = self._node
+        mine = node.me.member
+        known = origin.address is not None and node.table.knows_address(origin.address)
+        if message.name != node.name or node.leaving or not known:
+            node.counters.bump("conflict_ignored")
+            return
+        other = message.other if message.holder == mine.address else message.holder
+        if other != mine.address:
+            self.report(mine, other)
+
+    def report(self, existing: Member, other: Address) -> None:
+        """Tell the application of a conflict, once in a while for each claimant."""
+        node = self._node
+        key = (existing.name, other)
+        last = self._told.get(key)
+        if last is not None and node.now - last < CONFLICT_QUIET:
+            return
+        self._told[key] = node.now
+        self._told.move_to_end(key)
+        if len(self._told) > CONFLICTS_MAX:
+            self._told.popitem(last=False)
+        node.counters.bump("name_conflict")
+        node.outbox.notify(NameConflict(existing, other))

@@ -1,0 +1,97 @@
+"""Answering pings, and asking others on behalf of a member that cannot reach them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from trio_gossip.codec.messages import Ack, Dead, Nack, Ping
+from trio_gossip.config import NACK_FRACTION
+from trio_gossip.members import MemberState
+
+if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
+    from trio_gossip.codec.messages import IndirectPing
+    from trio_gossip.engine.node import Node
+
+RELAYS_MAX: Final = 256
+"""Pings made for others at once; further requests are counted and not served."""
+
+
+@attrs.define
+class _Relayed:
+    requester: Address
+    requester_name: str
+    sequence: int
+    want_nack: bool
+
+
+class Relay:
+    """The answering side of the failure detector."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._open: dict[int, _Relayed] = {}
+
+    def ping(self, message: Ping, source: Address, received: int) -> None:
+        """Somebody asks whether we are there."""
+        node = self._node
+        if message.target != node.name:
+            node.counters.bump("ping_for_another")
+            return
+        asker = node.table.get(message.source)
+        reply_to = message.reply_to
+        to = source if reply_to is None or not node.table.knows_address(reply_to) else reply_to
+        node.answer(to, message.source, Ack(message.sequence), received)
+        if (
+            asker is not None
+            and asker.member.state is MemberState.FAILED
+            and asker.member.address == source
+        ):
+            # It is alive and does not know that we hold it dead: let it refute.
+            accusation = Dead(asker.evidence, message.source, node.name)
+            node.outbox.packet(source, message.source, accusation, piggyback=False)
+
+    def request(self, message: IndirectPing, source: Address) -> None:
+        """Somebody asks us to ping a third member: only one that we know, at its own address.
+
+        An address out of the request would make us a tool to send packets at anybody.
+        """
+        node = self._node
+        entry = node.table.get(message.target)
+        if entry is None or entry is node.me or len(self._open) >= RELAYS_MAX:
+            node.counters.bump("relay_refused")
+            return
+        sequence = node.ask("relay", 0)
+        if sequence is None:
+            return
+        self._open[sequence] = _Relayed(
+            source, message.source, message.sequence, message.want_nack
+        )
+        # The requester must have the nack before its round ends; memberlist's relay waits its
+        # own whole probe timeout, which at the defaults is always too late.
+        patience = NACK_FRACTION * message.budget / 1000
+        node.timers.set(("relay", sequence), node.now + patience)
+        ping = Ping(sequence, message.target, node.name)
+        node.outbox.packet(entry.member.address, message.target, ping)
+
+    def acked(self, sequence: int) -> None:
+        """The third member answered: pass it on."""
+        relayed = self._open.pop(sequence)
+        self._node.timers.cancel(("relay", sequence))
+        self._reply(relayed, Ack(relayed.sequence))
+
+    def timeout(self, sequence: int) -> None:
+        """Timer: it did not answer."""
+        relayed = self._open.pop(sequence)
+        self._node.forget_question(sequence)
+        if relayed.want_nack:
+            self._reply(relayed, Nack(relayed.sequence))
+
+    def _reply(self, relayed: _Relayed, message: Ack | Nack) -> None:
+        # Both are shorter than any request, so that a forged source gains nothing; and no news
+        # rides along to an address that is not a member's.
+        node = self._node
+        known = node.table.knows_address(relayed.requester)
+        node.outbox.packet(relayed.requester, relayed.requester_name, message, piggyback=known)

@@ -1,0 +1,262 @@
+"""Push/pull: two members exchange their whole tables over a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trio_gossip.codec.messages import Alive, Refusal, SyncEnd, SyncMembers, SyncOpen
+from trio_gossip.engine.formulas import push_pull_scale
+from trio_gossip.engine.session import Exchange, Session
+from trio_gossip.engine.tables import TableReader, TableSender
+from trio_gossip.errors import PeerUnreachableError, RemoteProtocolError
+from trio_gossip.failures import DialFailure, RefusalReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_gossip.addresses import Address
+    from trio_gossip.codec.messages import Frame, Record
+    from trio_gossip.engine.admission import Admission
+    from trio_gossip.engine.merge import Merge
+    from trio_gossip.engine.node import Node
+    from trio_gossip.engine.streams import Streams
+
+
+class Sync:
+    """Starts exchanges, answers them and keeps their number bounded."""
+
+    def __init__(self, node: Node, streams: Streams, merge: Merge, admission: Admission) -> None:
+        self._node = node
+        self.streams = streams
+        self.merge = merge
+        self._admission = admission
+        self.answering = 0
+        """Exchanges that peers have open with us."""
+
+    def start(self) -> None:
+        """Begin the periodic exchanges, at a random moment of the interval."""
+        node = self._node
+        delay = node.rng.random() * node.config.push_pull_interval
+        node.timers.set(("push_pull", 0), node.now + delay)
+
+    def stop(self) -> None:
+        """Stop the periodic exchanges; one that runs comes to its end."""
+        self._node.timers.cancel(("push_pull", 0))
+
+    def tick(self) -> None:
+        """Timer: exchange tables with one random member."""
+        self.schedule()
+        for peer in self._node.peers(1):
+            self.open(peer.member.address, peer.member.name)
+
+    def schedule(self) -> None:
+        """Set the next periodic exchange; rarer in large clusters, as its cost grows with N."""
+        node = self._node
+        wait = node.config.push_pull_interval * push_pull_scale(node.table.active)
+        node.timers.set(("push_pull", 0), node.now + wait)
+
+    def open(
+        self,
+        address: Address,
+        peer_name: str | None,
+        *,
+        joining: bool = False,
+        done: Callable[[int, bool, Exception | None], None] | None = None,
+    ) -> int:
+        """Exchange tables with whoever is at ``address``; returns the exchange's id.
+
+        ``done(members, diverged, error)`` is called once: with how many members the peer told
+        of and whether the tables contradicted each other, or with what went wrong.
+        """
+        session = _Asking(self, self._node, joining, done)
+        return self.streams.dial(session, address, peer_name, self._node.config.stream_timeout)
+
+    def table_sender(self, joining: bool) -> TableSender:
+        """Our table as it is now, ready to be sent."""
+        node = self._node
+        mine = node.me.member
+        members = [entry.member for entry in node.table]
+        opening = SyncOpen(mine.name, mine.address, joining)
+        return TableSender(opening, members, node.config.sync_chunk_members)
+
+    def reader(self) -> TableReader:
+        """An empty table for what the peer tells."""
+        return TableReader(self._node.config.members_max)
+
+    def fault_of_peer(self, name: str, record: Record | None) -> tuple[RefusalReason, str] | None:
+        """Why the peer itself may not exchange tables with us, by its own record."""
+        node = self._node
+        if record is None:
+            return RefusalReason.MALFORMED, f"{name} is not in its own table"
+        if name == node.name:
+            return None  # ourselves through another address, or a twin: claims will tell
+        claim = Alive(
+            record.incarnation, record.name, record.address, record.meta, record.versions
+        )
+        if not self._admission.compatible(record.versions):
+            node.counters.bump("refused_versions")
+            mine = node.config.versions
+            return (
+                RefusalReason.INCOMPATIBLE,
+                f"{name} speaks protocol {record.versions[2]} of {record.versions[0]} to"
+                f" {record.versions[1]}, user protocol {record.versions[5]};"
+                f" {node.name} speaks {mine.protocol} of {mine.protocol_min} to"
+                f" {mine.protocol_max}, user protocol {mine.user}",
+            )
+        if not self._admission.admits(claim, node.table.get(name)):
+            return RefusalReason.NOT_ADMITTED, f"{node.name} does not admit {name}"
+        return None
+
+
+class _Talk(Session):
+    """What both ends of an exchange have in common: read a table, send a table."""
+
+    def __init__(self, sync: Sync, node: Node) -> None:
+        self._sync = sync
+        self._node = node
+        self._reader = sync.reader()
+        self._sender: TableSender | None = None
+        self._peer: SyncOpen | None = None
+
+    def _send_next(self, exchange: Exchange) -> bool:
+        """Send the next frame; False when it was the last."""
+        assert self._sender is not None
+        frame = self._sender.next_frame()
+        more = not isinstance(frame, SyncEnd)
+        self._sync.streams.send(exchange, frame, more=more)
+        return more
+
+    def frame(self, exchange: Exchange, frame: Frame) -> None:
+        sync = self._sync
+        if isinstance(frame, SyncOpen) and self._peer is None:
+            self._peer = frame
+        elif isinstance(frame, SyncMembers) and self._peer is not None:
+            if not self._reader.add(frame):
+                limit = self._node.config.members_max
+                self._refuse(exchange, RefusalReason.TOO_LARGE, f"more than {limit} members")
+        elif isinstance(frame, SyncEnd) and self._peer is not None:
+            if not self._reader.is_complete(frame):
+                self._refuse(exchange, RefusalReason.MALFORMED, "members are missing")
+                return
+            peer = self._peer
+            fault = sync.fault_of_peer(peer.source, self._reader.find(peer.source))
+            if fault is not None:
+                self._refuse(exchange, *fault)
+            else:
+                self._complete(exchange)
+        else:
+            sync.streams.unexpected(exchange, frame)
+
+    def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
+        self._sync.streams.refuse(exchange, reason, text[:200])
+
+    def _complete(self, exchange: Exchange) -> None:
+        """The peer's table is here and the peer is welcome."""
+        raise AssertionError  # pragma: no cover - both ends define it
+
+
+class _Asking(_Talk):
+    """Our end of an exchange that we opened."""
+
+    def __init__(
+        self,
+        sync: Sync,
+        node: Node,
+        joining: bool,
+        done: Callable[[int, bool, Exception | None], None] | None,
+    ) -> None:
+        super().__init__(sync, node)
+        self._joining = joining
+        self._done = done
+
+    def opened(self, exchange: Exchange) -> None:
+        self._sender = self._sync.table_sender(self._joining)
+        self._send_next(exchange)
+
+    def writable(self, exchange: Exchange) -> None:
+        self._send_next(exchange)
+
+    def _complete(self, exchange: Exchange) -> None:
+        self._sync.streams.close(exchange)
+        records = self._reader.records
+
+        def merged(diverged: bool) -> None:
+            self._node.counters.bump("sync_done")
+            if self._done is not None:
+                self._done(len(records), diverged, None)
+
+        self._sync.merge.start(exchange.id, records, exchange.address, merged)
+
+    def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
+        super()._refuse(exchange, reason, text)
+        self._end(RemoteProtocolError(f"we refused {exchange.address}: {text}"))
+
+    def refused(self, exchange: Exchange, refusal: Refusal) -> None:
+        reason = refusal_name(refusal.reason)
+        self._end(
+            RemoteProtocolError(f"{exchange.address} refused us ({reason}): {refusal.text}")
+        )
+
+    def failed(self, exchange: Exchange, failure: DialFailure) -> None:
+        self._end(PeerUnreachableError(f"{exchange.address}: {describe(failure)}"))
+
+    def _end(self, error: Exception) -> None:
+        self._node.counters.bump("sync_failed")
+        if self._done is not None:
+            self._done(0, False, error)
+
+
+class Answering(_Talk):
+    """Our end of an exchange that a peer opened. Sends what it knew before it merges."""
+
+    def __init__(self, sync: Sync, node: Node) -> None:
+        super().__init__(sync, node)
+        sync.answering += 1
+
+    def begin(self, exchange: Exchange, frame: SyncOpen) -> None:
+        """The opening frame: is there room, and are we staying?"""
+        node = self._node
+        if node.leaving:
+            self._refuse(exchange, RefusalReason.LEAVING, f"{node.name} is leaving")
+        elif self._sync.answering > node.config.sync_concurrent_max:
+            self._refuse(exchange, RefusalReason.BUSY, f"{node.name} is busy, try later")
+        else:
+            self.frame(exchange, frame)
+
+    def writable(self, exchange: Exchange) -> None:
+        if self._send_next(exchange):
+            return
+        self._sync.answering -= 1
+        self._sync.streams.close(exchange)
+        self._sync.merge.start(
+            exchange.id,
+            self._reader.records,
+            exchange.address,
+            lambda _: self._node.counters.bump("sync_answered"),
+        )
+
+    def _complete(self, exchange: Exchange) -> None:
+        self._sender = self._sync.table_sender(False)
+        self._send_next(exchange)
+
+    def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
+        self._sync.answering -= 1
+        super()._refuse(exchange, reason, text)
+
+    def refused(self, exchange: Exchange, refusal: Refusal) -> None:
+        self._sync.answering -= 1
+
+    def failed(self, exchange: Exchange, failure: DialFailure) -> None:
+        self._sync.answering -= 1
+
+
+def refusal_name(number: int) -> str:
+    """A refusal's reason in words, also when a later version sent it."""
+    known = number in RefusalReason.__members__.values()
+    reason = RefusalReason(number) if known else RefusalReason.UNKNOWN
+    return reason.name.lower().replace("_", " ")
+
+
+def describe(failure: DialFailure) -> str:
+    """A failure in words."""
+    return failure.value.replace("_", " ")

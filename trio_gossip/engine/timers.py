@@ -1,0 +1,85 @@
+"""Named deadlines in one heap."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import Final, TypeAlias
+
+Key: TypeAlias = tuple[str, int | str]
+"""What a timer is for, and for which probe, member or exchange."""
+
+_SLACK: Final = 64
+"""Cancelled entries that the heap may hold beyond twice the live ones."""
+
+
+class Timers:
+    """At most one deadline for each key; fires in order of time, then of setting.
+
+    A heap of plain tuples: ``attrs(order=True)`` objects cost forty times as much to compare.
+    Cancelling only forgets the key; dead entries are skipped when they surface.
+    """
+
+    __slots__ = ("_heap", "_live", "_sequence")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Key]] = []
+        self._live: dict[Key, tuple[float, int]] = {}
+        self._sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._live
+
+    def set(self, key: Key, at: float) -> None:
+        """Set or move the deadline of ``key``."""
+        self._sequence += 1
+        self._live[key] = (at, self._sequence)
+        heapq.heappush(self._heap, (at, self._sequence, key))
+        if len(self._heap) > 2 * len(self._live) + _SLACK:
+            self._heap = [(at, order, key) for key, (at, order) in self._live.items()]
+            heapq.heapify(self._heap)
+
+    def cancel(self, key: Key) -> None:
+        """Forget the deadline of ``key``, if there is one."""
+        self._live.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all deadlines."""
+        self._live.clear()
+        self._heap.clear()
+
+    def deadline(self, key: Key) -> float:
+        """When ``key`` fires; ``math.inf`` when it is not set."""
+        found = self._live.get(key)
+        return math.inf if found is None else found[0]
+
+    def earliest(self) -> tuple[float, Key | None]:
+        """The next deadline and what it is for; ``(inf, None)`` when nothing is set."""
+        heap = self._heap
+        while heap:
+            at, order, key = heap[0]
+            if self._live.get(key) == (at, order):
+                return at, key
+            heapq.heappop(heap)
+        return math.inf, None
+
+    @property
+    def mark(self) -> int:
+        """Stands for all deadlines that were set until now; see :meth:`pop_due`."""
+        return self._sequence
+
+    def pop_due(self, now: float, mark: int) -> Key | None:
+        """Remove and return the earliest key that is due and was set before ``mark``, or None.
+
+        A deadline that is set at once for the present moment thus waits for the next turn, and
+        the driver gets to yield between two slices of long work.
+        """
+        at, key = self.earliest()
+        if key is None or at > now or self._live[key][1] > mark:
+            return None
+        heapq.heappop(self._heap)
+        del self._live[key]
+        return key

@@ -1,0 +1,116 @@
+"""Seeds as people write them: parsed, resolved and dialled at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from trio_gossip.addresses import parse_address
+from trio_gossip.errors import (
+    JoinError,
+    LocalProtocolError,
+    PeerUnreachableError,
+    RemoteProtocolError,
+)
+from trio_gossip.events import JoinResult
+
+from trio_gossip.unwrapping import raise_unwrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trio_gossip.addresses import Address
+    from trio_gossip.driver import Driver
+
+JOINS_AT_ONCE: Final = 16
+"""Seeds that are dialled at the same time."""
+
+REFRESH_INTERVALS: Final = 10
+"""Host names of seeds are resolved again after this many rejoin intervals: in a cluster manager
+the same name leads to other addresses every day."""
+
+
+class Joiner:
+    """Joins seeds and remembers the names among them."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._names: dict[str, Address] = {}
+
+    async def join(self, seeds: Sequence[str]) -> list[JoinResult]:
+        """Join every seed; see :meth:`Cluster.join`."""
+        if isinstance(seeds, str):
+            raise LocalProtocolError("seeds is a list of texts, not one text")
+        try:
+            parsed = {seed: parse_address(seed) for seed in seeds}
+        except ValueError as error:
+            raise LocalProtocolError(str(error)) from None
+        results: dict[str, JoinResult] = {}
+        limiter = trio.CapacityLimiter(JOINS_AT_ONCE)
+        try:
+            async with trio.open_nursery() as nursery:
+                for seed, address in parsed.items():
+                    nursery.start_soon(self._join_seed, seed, address, results, limiter)
+        except BaseExceptionGroup as group:
+            raise_unwrapped(group)
+        ordered = [results[seed] for seed in parsed]
+        errors = [result.error for result in ordered if result.error is not None]
+        if errors and len(errors) == len(ordered):
+            error = JoinError(f"none of {len(errors)} seeds could be joined", errors)
+            error.results = tuple(ordered)
+            raise error
+        return ordered
+
+    async def _join_seed(
+        self,
+        seed: str,
+        address: Address,
+        results: dict[str, JoinResult],
+        limiter: trio.CapacityLimiter,
+    ) -> None:
+        async with limiter:
+            try:
+                places = await self._driver.transport.resolve(address)
+            except OSError as error:
+                unknown = PeerUnreachableError(f"{seed}: unknown host ({error})")
+                results[seed] = JoinResult(seed, error=unknown)
+                return
+            if places != [address]:
+                self._names[seed] = address
+            outcomes: list[JoinResult] = []
+            try:
+                async with trio.open_nursery() as nursery:
+                    for place in places:
+                        nursery.start_soon(self._join_address, seed, place, outcomes)
+            except BaseExceptionGroup as group:
+                raise_unwrapped(group)
+        outcomes.sort(key=lambda outcome: not outcome.joined)
+        results[seed] = outcomes[0]
+
+    async def _join_address(
+        self, seed: str, address: Address, outcomes: list[JoinResult]
+    ) -> None:
+        engine = self._driver.engine
+        try:
+            members = await self._driver.command(
+                lambda token, now: engine.join(address, token=token, now=now)
+            )
+        except (PeerUnreachableError, RemoteProtocolError) as error:
+            outcomes.append(JoinResult(seed, error=error))
+        else:
+            assert isinstance(members, int)
+            outcomes.append(JoinResult(seed, address, members))
+
+    async def refresh(self) -> None:
+        """Resolve seeds given by name again and again, for the engine to come back to."""
+        wait = REFRESH_INTERVALS * self._driver.config.rejoin_interval
+        while True:
+            await trio.sleep(wait)
+            for address in list(self._names.values()):
+                try:
+                    places = await self._driver.transport.resolve(address)
+                except OSError:
+                    continue  # what was known before stays remembered
+                now = trio.current_time()
+                self._driver.perform(self._driver.engine.remember_seeds(places, now=now))

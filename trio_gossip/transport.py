@@ -1,0 +1,171 @@
+"""The whole contract between trio-gossip and a network: datagrams and byte streams."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from abc import abstractmethod
+from typing import NamedTuple
+
+import trio
+from trio.abc import AsyncResource
+
+from trio_gossip.addresses import Address, canonical_host
+from trio_gossip.failures import DialFailure
+
+
+class Packet(NamedTuple):
+    """One received datagram and where it came from."""
+
+    data: bytes
+    source: Address
+
+
+class Refused(NamedTuple):
+    """The network's word that a datagram to ``address`` found nobody (ICMP port unreachable)."""
+
+    address: Address
+
+
+class DialError(OSError):
+    """A stream to a peer could not be opened; ``failure`` says why.
+
+    A transport raises this where the plain :class:`OSError` does not tell the reason (a failed
+    handshake, a policy). State: nothing is left open.
+    """
+
+    def __init__(self, failure: DialFailure, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class Transport(AsyncResource):
+    """What a network must offer to carry a cluster.
+
+    Rules that every implementation keeps, and that the contract suite checks:
+
+    * Datagrams may be lost, repeated and reordered, but never altered, split or joined.
+    * Nothing here raises for what a *peer* does. Transient errors (an ICMP answer to an earlier
+      datagram, a full buffer, an aborted connection in the accept queue) are absorbed and
+      counted. An error that escapes means that the transport is dead: the cluster stops.
+    * The name of the peer travels with each send and dial, so that a transport may route or
+      authenticate by name. It is a hint: a seed's name is not known, and then it is ``None``.
+    * One task receives packets and one task accepts streams. A second one at the same time
+      gets :class:`trio.BusyResourceError`.
+    * After :meth:`~trio.abc.AsyncResource.aclose` every call raises
+      :class:`trio.ClosedResourceError`, also those that were waiting.
+    """
+
+    @property
+    @abstractmethod
+    def local_address(self) -> Address:
+        """Where this transport listens; the port is never 0."""
+
+    @property
+    def advertise_address(self) -> Address:
+        """What to tell others, where that differs (bound to all interfaces).
+
+        Raises:
+            OSError: no address can be told; the message lists what was found.
+        """
+        return self.local_address
+
+    @property
+    @abstractmethod
+    def packet_limit(self) -> int:
+        """Most bytes that :meth:`send_packet` takes. Constant while the transport is open.
+        A wrapper that adds bytes reports less than the transport it wraps."""
+
+    @abstractmethod
+    def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:
+        """Send one datagram or drop it, now; never blocks and never raises for the network.
+
+        Drops are counted in :meth:`statistics`.
+
+        Raises:
+            ValueError: ``data`` is longer than :attr:`packet_limit`.
+            trio.ClosedResourceError: the transport is closed.
+        """
+
+    @abstractmethod
+    async def receive_packets(self) -> list[Packet]:
+        """Wait until at least one datagram is there, then return what is there.
+
+        A batch is bounded by the implementation (32 is customary), so that a flood cannot
+        keep the caller from its timers. A checkpoint.
+        """
+
+    def receive_packets_nowait(self) -> list[Packet]:
+        """Return datagrams that are there now, at most one batch; empty when there are none.
+
+        The driver drains the transport through this before it runs timers, so that an answer
+        which arrived during a pause of the process counts before the question times out. A
+        transport that cannot look without waiting may keep this default.
+        """
+        return []
+
+    def refusals_nowait(self) -> list[Refused]:
+        """Return and forget the addresses that answered "nobody listens here" since the last
+        call. Bounded by the implementation; empty where the network does not tell."""
+        return []
+
+    @abstractmethod
+    async def open_stream(self, address: Address, peer_name: str | None = None) -> trio.abc.Stream:
+        """Open a byte stream to a peer. No timeout of its own: the caller cancels.
+
+        Raises:
+            OSError: it cannot be opened; :func:`classify_dial_error` tells why.
+        """
+
+    @abstractmethod
+    async def accept_stream(self) -> tuple[trio.abc.Stream, Address]:
+        """Wait for the next stream that a peer opened; returns it and where it came from."""
+
+    async def resolve(self, address: Address) -> list[Address]:
+        """Every address that a host stands for; an IP literal stands for itself.
+
+        The default asks the resolver of the operating system through trio. A transport with
+        names of its own, or one that wraps another, overrides this.
+
+        Raises:
+            OSError: the host is not known.
+        """
+        found = await trio.socket.getaddrinfo(
+            address.host, address.port, type=trio.socket.SOCK_STREAM
+        )
+        addresses = (Address(canonical_host(str(place[0])), int(place[1])) for *_, place in found)
+        return list(dict.fromkeys(addresses))
+
+    def statistics(self) -> object:
+        """A frozen snapshot of counters; each implementation has its own class."""
+        return None
+
+
+_FAILURE_BY_ERRNO = {
+    errno.ECONNREFUSED: DialFailure.REFUSED,
+    errno.ECONNRESET: DialFailure.RESET,
+    errno.ECONNABORTED: DialFailure.RESET,
+    errno.EPIPE: DialFailure.RESET,
+    errno.ETIMEDOUT: DialFailure.TIMED_OUT,
+    errno.EHOSTUNREACH: DialFailure.UNREACHABLE,
+    errno.ENETUNREACH: DialFailure.UNREACHABLE,
+    errno.EHOSTDOWN: DialFailure.UNREACHABLE,
+    errno.ENETDOWN: DialFailure.UNREACHABLE,
+    errno.EADDRNOTAVAIL: DialFailure.UNREACHABLE,
+}
+
+
+def classify_dial_error(error: BaseException) -> DialFailure:
+    """Turn what a dial or a stream raised into one of the engine's reasons."""
+    if isinstance(error, DialError):
+        return error.failure
+    if isinstance(error, trio.TooSlowError):
+        return DialFailure.TIMED_OUT
+    if isinstance(error, trio.BrokenResourceError):
+        cause = error.__cause__
+        return classify_dial_error(cause) if isinstance(cause, OSError) else DialFailure.RESET
+    if isinstance(error, socket.gaierror):
+        return DialFailure.UNREACHABLE
+    if isinstance(error, OSError) and error.errno is not None:
+        return _FAILURE_BY_ERRNO.get(error.errno, DialFailure.OTHER)
+    return DialFailure.OTHER

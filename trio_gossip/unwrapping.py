@@ -1,0 +1,21 @@
+"""Nurseries wrap every error in a group; people who wrote one ``try`` expect the error."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+def raise_unwrapped(group: BaseExceptionGroup[BaseException]) -> NoReturn:
+    """Raise the one error of a nursery's group as itself, or the group when it holds more.
+
+    Only one level is taken off: an error that is a group itself (a ``JoinError``) arrives whole.
+    """
+    if len(group.exceptions) != 1:
+        raise group
+    error = group.exceptions[0]
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = context
+        del error, context
