@@ -30,7 +30,7 @@ class Address(NamedTuple):
     @property
     def is_wildcard(self) -> bool:
         """True for ``0.0.0.0`` and ``::``: fit to listen on, not to be told to others."""
-        return self.host in ("0.0.0.0", "::", "")
+        return self.host in ("0.0.0.0", "::", "")  # noqa: S104 - recognised, not bound
 
 
 @lru_cache(maxsize=4096)

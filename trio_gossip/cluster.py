@@ -75,7 +75,8 @@ class Cluster:
 
     def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002
         """Alive and suspect members, this one included; with ``all`` also failed and left
-        ones that are not reaped yet. A snapshot that holds every event delivered so far."""
+        ones that are not reaped yet. A snapshot that holds every event delivered so far.
+        """
         return self._driver.engine.members(all=all)
 
     def member(self, name: str) -> Member | None:
@@ -178,9 +179,7 @@ class Cluster:
         """
         self._check_running()
         engine = self._driver.engine
-        acked = await self._driver.command(
-            lambda token, now: engine.leave(token=token, now=now)
-        )
+        acked = await self._driver.command(lambda token, now: engine.leave(token=token, now=now))
         assert isinstance(acked, int)
         return acked
 

@@ -136,7 +136,7 @@ class Conduits:
                             if await self._act(conduit, stream, action):
                                 return
                             continue
-                        data = await stream.receive_some(RECEIVE_BYTES)
+                        data = bytes(await stream.receive_some(RECEIVE_BYTES))
                 except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
                     self._failed(conduit, classify_dial_error(error))
                     return
@@ -176,7 +176,8 @@ class Conduits:
 
     async def _read_away(self, stream: trio.abc.Stream) -> None:
         """Let the peer finish, or closing with unread bytes resets the stream and the refusal
-        that was just sent is lost."""
+        that was just sent is lost.
+        """
         with trio.move_on_after(self._driver.config.stream_timeout):
             if isinstance(stream, trio.abc.HalfCloseableStream):
                 await stream.send_eof()

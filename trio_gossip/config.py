@@ -240,23 +240,26 @@ def _faults(config: Config) -> list[str]:
 def _value_faults(config: Config) -> list[str]:
     """Faults of single values."""
     faults: list[str] = []
-    if not isinstance(config.name, str):
+    name: object = config.name  # callers without a type checker pass anything
+    meta: object = config.meta
+    if not isinstance(name, str):
         faults.append("name must be text")
-    elif fault := name_fault(config.name):
-        faults.append(f"name {config.name[:40]!r} {fault}")
-    if not isinstance(config.meta, bytes):
+    elif fault := name_fault(name):
+        faults.append(f"name {name[:40]!r} {fault}")
+    if not isinstance(meta, bytes):
         faults.append("meta must be bytes")
-    elif len(config.meta) > META_BYTES_MAX:
-        faults.append(f"meta has {len(config.meta)} bytes, at most {META_BYTES_MAX} are allowed")
+    elif len(meta) > META_BYTES_MAX:
+        faults.append(f"meta has {len(meta)} bytes, at most {META_BYTES_MAX} are allowed")
     for field in _POSITIVE_SECONDS + _SECONDS:
         value = getattr(config, field)
-        lowest_fits = value > 0 if field in _POSITIVE_SECONDS else value >= 0
-        if not (lowest_fits and math.isfinite(value)):
-            faults.append(f"{field} ({value}) must be a finite number of seconds above 0")
+        if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+            faults.append(f"{field} ({value!r}) must be a finite number of seconds, not negative")
+        elif value == 0 and field in _POSITIVE_SECONDS:
+            faults.append(f"{field} must be more than 0 seconds")
     for field, (low, high) in _COUNTS.items():
         value = getattr(config, field)
         if type(value) is not int or not low <= value <= high:
-            faults.append(f"{field} ({value}) must be a whole number from {low} to {high}")
+            faults.append(f"{field} ({value!r}) must be a whole number from {low} to {high}")
     if not 0.0 <= config.broadcast_share <= 0.9:
         faults.append(f"broadcast_share ({config.broadcast_share}) must be from 0.0 to 0.9")
     if config.incarnation is not None and not 1 <= config.incarnation < 2**48:

@@ -88,9 +88,7 @@ class Driver:
 
     # -- the run loop -------------------------------------------------------------------
 
-    async def run(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Live until cancelled, or until the transport dies."""
         try:
             async with trio.open_nursery() as nursery:

@@ -54,7 +54,12 @@ class JoinError(ExceptionGroup[Exception]):
 
     results: tuple[JoinResult, ...] = ()
 
-    def derive(self, excs: Sequence[Exception], /) -> JoinError:  # noqa: D102  # ty: see base
+    def derive(self, excs: Sequence[Exception], /) -> JoinError:  # type: ignore[override]
+        """A group of the same kind for a part of the errors (``split``, ``except*``).
+
+        The override is narrower than typeshed's overloads, which also allow BaseException: all
+        errors of a join are Exceptions.
+        """
         derived = JoinError(self.message, excs)
         derived.results = self.results
         return derived

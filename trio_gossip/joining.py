@@ -14,7 +14,6 @@ from trio_gossip.errors import (
     RemoteProtocolError,
 )
 from trio_gossip.events import JoinResult
-
 from trio_gossip.unwrapping import raise_unwrapped
 
 if TYPE_CHECKING:
@@ -57,9 +56,9 @@ class Joiner:
         ordered = [results[seed] for seed in parsed]
         errors = [result.error for result in ordered if result.error is not None]
         if errors and len(errors) == len(ordered):
-            error = JoinError(f"none of {len(errors)} seeds could be joined", errors)
-            error.results = tuple(ordered)
-            raise error
+            failure = JoinError(f"none of {len(errors)} seeds could be joined", errors)
+            failure.results = tuple(ordered)
+            raise failure
         return ordered
 
     async def _join_seed(
@@ -88,9 +87,7 @@ class Joiner:
         outcomes.sort(key=lambda outcome: not outcome.joined)
         results[seed] = outcomes[0]
 
-    async def _join_address(
-        self, seed: str, address: Address, outcomes: list[JoinResult]
-    ) -> None:
+    async def _join_address(self, seed: str, address: Address, outcomes: list[JoinResult]) -> None:
         engine = self._driver.engine
         try:
             members = await self._driver.command(

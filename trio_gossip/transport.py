@@ -73,8 +73,10 @@ class Transport(AsyncResource):
     @property
     @abstractmethod
     def packet_limit(self) -> int:
-        """Most bytes that :meth:`send_packet` takes. Constant while the transport is open.
-        A wrapper that adds bytes reports less than the transport it wraps."""
+        """Most bytes that :meth:`send_packet` takes; constant while the transport is open.
+
+        A wrapper that adds bytes reports less than the transport it wraps.
+        """
 
     @abstractmethod
     def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:
@@ -105,8 +107,10 @@ class Transport(AsyncResource):
         return []
 
     def refusals_nowait(self) -> list[Refused]:
-        """Return and forget the addresses that answered "nobody listens here" since the last
-        call. Bounded by the implementation; empty where the network does not tell."""
+        """Return and forget the addresses that answered "nobody listens here" lately.
+
+        Bounded by the implementation; empty where the network does not tell.
+        """
         return []
 
     @abstractmethod

@@ -75,7 +75,7 @@ def versions(value: object) -> bytes:
 
 
 def flag(value: object) -> bool:
-    """true or false."""
+    """True or false."""
     if type(value) is not bool:
         _bad()
     return value

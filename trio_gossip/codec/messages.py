@@ -14,10 +14,8 @@ import attrs
 
 from trio_gossip.addresses import Address
 
-_message = attrs.define(slots=True, weakref_slot=False)
 
-
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Ping:
     """Are you there? Answered with an :class:`Ack` of the same ``sequence``."""
 
@@ -28,7 +26,7 @@ class Ping:
     reply_to: Address | None = None
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class IndirectPing:
     """Ask ``target`` for me. ``budget`` is the milliseconds that the requester has left."""
 
@@ -42,7 +40,7 @@ class IndirectPing:
     reply_to: Address | None = None
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Ack:
     """I am there, from the target or through a helper. The payload is opaque."""
 
@@ -51,7 +49,7 @@ class Ack:
     payload: bytes = b""
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Nack:
     """I am there, but could not reach it either: from a helper."""
 
@@ -59,7 +57,7 @@ class Nack:
     sequence: int
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Alive:
     """A member speaks up for itself, and others pass it on unchanged.
 
@@ -76,7 +74,7 @@ class Alive:
     vouched_by: str = ""
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Suspect:
     """``accuser`` could not reach ``name``."""
 
@@ -86,7 +84,7 @@ class Suspect:
     accuser: str
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Dead:
     """``name`` did not refute in time; or it left, when it says so itself."""
 
@@ -101,7 +99,7 @@ class Dead:
         return self.accuser == self.name
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Broadcast:
     """A user message for everybody. (origin, epoch, counter) is its identity."""
 
@@ -112,7 +110,7 @@ class Broadcast:
     payload: bytes
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class UserMessage:
     """A user message for one member."""
 
@@ -121,7 +119,7 @@ class UserMessage:
     payload: bytes
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Leave:
     """A goodbye told directly; the receiver answers with an :class:`Ack`."""
 
@@ -131,7 +129,7 @@ class Leave:
     name: str
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Conflict:
     """The name that you use belongs to a live member at ``holder``."""
 
@@ -141,7 +139,7 @@ class Conflict:
     other: Address
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Unknown:
     """A message of a later version, kept only to be counted."""
 
@@ -168,7 +166,7 @@ Claim: TypeAlias = Alive | Suspect | Dead
 """The messages that say something about a member."""
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class SyncOpen:
     """Opens a push/pull in both directions."""
 
@@ -178,7 +176,7 @@ class SyncOpen:
     joining: bool
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Record:
     """One member in a push/pull. ``state`` is the wire number 0 to 3."""
 
@@ -190,7 +188,7 @@ class Record:
     state: int
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class SyncMembers:
     """A chunk of the sender's table."""
 
@@ -198,7 +196,7 @@ class SyncMembers:
     records: list[Record]
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class SyncEnd:
     """Ends a table; ``count`` is the number of records sent, ``state`` belongs to services."""
 
@@ -207,7 +205,7 @@ class SyncEnd:
     state: bytes = b""
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class Refusal:
     """The other side will not go on with this exchange."""
 
@@ -216,7 +214,7 @@ class Refusal:
     text: str
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class StreamPing:
     """A ping by stream, for when datagrams fail."""
 
@@ -226,7 +224,7 @@ class StreamPing:
     source: str
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class StreamAck:
     """Answers a :class:`StreamPing`."""
 
@@ -234,7 +232,7 @@ class StreamAck:
     sequence: int
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class MessageOpen:
     """Announces a reliable user message of ``size`` bytes."""
 
@@ -244,7 +242,7 @@ class MessageOpen:
     size: int
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class MessageChunk:
     """The next bytes of a reliable user message."""
 
@@ -252,7 +250,7 @@ class MessageChunk:
     data: bytes
 
 
-@_message
+@attrs.define(slots=True, weakref_slot=False)
 class MessageAck:
     """The whole message was taken by the application's process."""
 

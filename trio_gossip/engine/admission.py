@@ -25,9 +25,7 @@ class Admission:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._networks = [
-            ipaddress.ip_network(network) for network in node.config.allowed_networks
-        ]
+        self._networks = [ipaddress.ip_network(network) for network in node.config.allowed_networks]
 
     def admits(self, claim: Alive, entry: Entry | None) -> bool:
         """Ask every rule, the user's hook last.

@@ -55,7 +55,8 @@ class Lane:
 
     def put(self, key: object, data: bytes) -> None:
         """Queue a message. When the lane is full the most transmitted, then the shortest, then
-        the oldest message is dropped and counted."""
+        the oldest message is dropped and counted.
+        """
         self.discard(key)
         if len(self._order) >= self.limit:
             self._remove(self._order[-1])

@@ -30,9 +30,7 @@ def claimed_member(claim: Alive) -> Member:
 
 def with_state(member: Member, state: MemberState, incarnation: int) -> Member:
     """The same member in another state (attrs.evolve costs twice as much)."""
-    return Member(
-        member.name, member.address, state, incarnation, member.meta, member.versions
-    )
+    return Member(member.name, member.address, state, incarnation, member.meta, member.versions)
 
 
 def record_of(member: Member) -> Record:

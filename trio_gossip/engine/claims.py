@@ -115,7 +115,8 @@ class Claims:
 
     def _held_against(self, entry: Entry) -> Alive | Suspect | Dead:
         """The claim that makes the member bid higher: it must answer whatever is not below its
-        own incarnation, so ``evidence`` is what it has to exceed."""
+        own incarnation, so ``evidence`` is what it has to exceed.
+        """
         member = entry.member
         if member.state is MemberState.LEFT:
             return Dead(entry.evidence, member.name, member.name)
@@ -123,9 +124,7 @@ class Claims:
             return Dead(entry.evidence, member.name, self._node.name)
         if member.state is MemberState.SUSPECT:
             return Suspect(entry.evidence, member.name, self._node.name)
-        return Alive(
-            entry.evidence, member.name, member.address, member.meta, member.versions
-        )
+        return Alive(entry.evidence, member.name, member.address, member.meta, member.versions)
 
     def accept(self, claim: Alive, entry: Entry, reason: Reason) -> None:
         """Believe a newer alive claim."""
@@ -187,7 +186,8 @@ class Claims:
 
     def _plausible(self, claim: Suspect | Dead, entry: Entry) -> bool:
         """An accusation far above any incarnation that the member can have reached is a lie or
-        a fault: believed, it could only be refuted by climbing as high."""
+        a fault: believed, it could only be refuted by climbing as high.
+        """
         if claim.incarnation - entry.evidence <= INCARNATION_JUMP_MAX:
             return True
         self._node.counters.bump("accusation_implausible")
@@ -219,7 +219,8 @@ class Claims:
         self, claim: Suspect, entry: Entry, origin: Origin, tried: tuple[str, ...]
     ) -> None:
         """Suspect a member, or suspect it anew: an accusation at a higher incarnation proves
-        that it refuted the former one, so its time starts again."""
+        that it refuted the former one, so its time starts again.
+        """
         node = self._node
         config = node.config
         n = node.table.active
@@ -333,8 +334,13 @@ class Claims:
 
     def _changed(
         self,
-        event: type[MemberJoined | MemberSuspected | MemberRecovered | MemberFailed]
-        | type[MemberLeft | MemberReaped],
+        event: type[
+            MemberJoined
+            | MemberSuspected
+            | MemberRecovered
+            | MemberFailed
+            | (MemberLeft | MemberReaped)
+        ],
         entry: Entry,
         reason: Reason,
         accusers: tuple[str, ...] = (),

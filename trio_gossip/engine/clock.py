@@ -48,8 +48,7 @@ class StallClock:
         late = time - earliest
         if late <= 0.0:
             return time, 0.0
-        if late > self.lateness_max:
-            self.lateness_max = late
+        self.lateness_max = max(self.lateness_max, late)
         if late < self._threshold:
             return time, 0.0
         self._offset += late

@@ -1,5 +1,6 @@
 """memberlist's formulas, as its code has them (its comments differ). N is the number of alive
-and suspect members, this one included: dead records do not inflate it."""
+and suspect members, this one included: dead records do not inflate it.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.messages import Ack, Dead, Leave
@@ -22,13 +23,15 @@ SPREAD: Final = 2
 
 class Leaving:
     """Runs one goodbye. memberlist queues it behind other news, never gossips to who has left,
-    and counts it as told when it was *sent* often enough."""
+    and counts it as told when it was *sent* often enough.
+    """
 
     def __init__(self, node: Node, claims: Claims) -> None:
         self._node = node
         self._claims = claims
         self._tokens: list[Token] = []
         self._acked: dict[str, None] = {}
+        self._questions: list[int] = []
         self._wanted = 0
         self._done = True
 
@@ -69,16 +72,18 @@ class Leaving:
         missing = self._wanted - len(self._acked)
         for entry in node.peers(SPREAD * missing):
             member = entry.member
-            sequence = None if member.name in self._acked else node.ask("leave", member.name)
+            if member.name in self._acked:
+                continue
+            sequence = node.questions.ask(partial(self._heard, member.name))
             if sequence is not None:
+                self._questions.append(sequence)
                 message = Leave(sequence, mine.incarnation, mine.name)
                 node.outbox.packet(member.address, member.name, message)
         node.timers.set(("leave_tell", 0), node.now + node.config.gossip_interval)
 
-    def acked(self, name: str) -> None:
+    def _heard(self, name: str, sequence: int, source: Address) -> None:
         """A member has heard it."""
-        if self._done:
-            return
+        del sequence, source
         self._acked[name] = None
         if len(self._acked) >= self._wanted:
             node = self._node
@@ -106,9 +111,9 @@ class Leaving:
         self._finish()
 
     def _forget_questions(self) -> None:
-        questions = self._node.questions
-        for sequence in [s for s, (who, _) in questions.items() if who == "leave"]:
-            del questions[sequence]
+        for sequence in self._questions:
+            self._node.questions.forget(sequence)
+        self._questions.clear()
 
     def cancel(self) -> None:
         """A new join: what was left is over."""

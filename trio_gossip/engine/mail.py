@@ -107,14 +107,13 @@ class Mail:
                 f"a message of {len(payload)} bytes is over the limit of {limit} bytes"
             )
         session = _Sender(self._streams, node, member.name, payload, token)
-        return self._streams.dial(
-            session, member.address, member.name, node.config.stream_timeout
-        )
+        return self._streams.dial(session, member.address, member.name, node.config.stream_timeout)
 
 
 class _Sender(Session):
     """Sends one message in chunks; each is sent when the one before is written, so that the
-    stream's own back-pressure reaches the caller."""
+    stream's own back-pressure reaches the caller.
+    """
 
     def __init__(
         self, streams: Streams, node: Node, target: str, payload: bytes, token: Token
@@ -146,9 +145,7 @@ class _Sender(Session):
 
     def refused(self, exchange: Exchange, refusal: Refusal) -> None:
         text = f"{self._target} refused the message ({refusal_name(refusal.reason)}):"
-        self._node.outbox.complete(
-            self._token, error=RemoteProtocolError(f"{text} {refusal.text}")
-        )
+        self._node.outbox.complete(self._token, error=RemoteProtocolError(f"{text} {refusal.text}"))
 
     def failed(self, exchange: Exchange, failure: DialFailure) -> None:
         text = f"{self._target} at {exchange.address}: {describe(failure)}"

@@ -38,7 +38,8 @@ class Entry:
 @attrs.frozen(slots=True)
 class Tombstone:
     """What is left of a reaped member until ``expires``: enough to know old news as old, and
-    to look for it at its last address."""
+    to look for it at its last address.
+    """
 
     incarnation: int
     state: MemberState

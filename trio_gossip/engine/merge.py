@@ -49,7 +49,8 @@ class Merge:
         self, job: int, records: list[Record], source: Address, done: Callable[[bool], None]
     ) -> None:
         """Merge ``records``; calls ``done`` with True when the two tables contradicted each
-        other, so that a second exchange is worth while."""
+        other, so that a second exchange is worth while.
+        """
         origin = Origin(Reason.SYNCED, host=source.host)
         self._jobs[job] = _Job(records, origin, done)
         self.step(job)
@@ -85,7 +86,8 @@ class Merge:
 
     def _contradicts(self, record: Record) -> bool:
         """True where one side holds a member alive that the other has buried, and neither
-        can convince the other before the member itself has spoken."""
+        can convince the other before the member itself has spoken.
+        """
         entry = self._node.table.get(record.name)
         if entry is None:
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from trio_gossip.codec.messages import Alive
 from trio_gossip.engine.awareness import Awareness
@@ -11,6 +11,7 @@ from trio_gossip.engine.counters import Counters
 from trio_gossip.engine.formulas import retransmit_limit
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.outbox import Outbox
+from trio_gossip.engine.questions import Questions
 from trio_gossip.engine.timers import Timers
 from trio_gossip.members import MemberState
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from trio_gossip.engine.membership import Entry
     from trio_gossip.members import Member
 
-QUESTIONS_MAX: Final = 4096
-"""Questions (pings, relays, goodbyes) that may wait for an answer at once."""
-
 
 class Node:
     """Shared by the parts of an engine, owned by it; nothing outside sees it.
@@ -36,8 +34,6 @@ class Node:
         me: this member's own row, also found in ``table``.
         gossip_not_before: engine time of the next round of gossip, should there be news.
         leaving: from the call of leave until a new join.
-        questions: sequence number -> (who asked, its own key). Random 32-bit numbers, so
-            that who did not see the question cannot forge the answer.
     """
 
     __slots__ = (
@@ -51,8 +47,8 @@ class Node:
         "now",
         "outbox",
         "packet_limit",
-        "queue",
         "questions",
+        "queue",
         "rng",
         "table",
         "timers",
@@ -81,7 +77,7 @@ class Node:
             dropped=lambda: self.counters.bump("broadcast_dropped"),
         )
         self.outbox = Outbox(codec, self.queue, self.counters, packet_limit)
-        self.questions: dict[int, tuple[str, int | str]] = {}
+        self.questions = Questions(rng, self.counters)
         self.me = self.table.insert(me, now=0.0, rng=rng)
         self.members_changed()
 
@@ -125,22 +121,6 @@ class Node:
             self.counters.bump("answer_withheld")
             return
         self.outbox.packet(source, peer_name, message, piggyback=known)
-
-    def ask(self, who: str, key: int | str) -> int | None:
-        """A new sequence number whose answer goes to ``who``; None when too many are open."""
-        if len(self.questions) >= QUESTIONS_MAX:
-            self.counters.bump("questions_full")
-            return None
-        while True:
-            sequence = self.rng.getrandbits(32)
-            if sequence not in self.questions:
-                self.questions[sequence] = (who, key)
-                return sequence
-
-    def forget_question(self, sequence: int | None) -> None:
-        """No answer to this question is wanted any more."""
-        if sequence is not None:
-            self.questions.pop(sequence, None)
 
     def own_claim(self) -> Alive:
         """The alive message that this member says of itself."""

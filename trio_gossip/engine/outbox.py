@@ -116,9 +116,7 @@ class Outbox:
         """Tell the application when it has room."""
         self._outputs.append(Deliver(exchange, event))
 
-    def complete(
-        self, token: Token, result: object = None, error: Exception | None = None
-    ) -> None:
+    def complete(self, token: Token, result: object = None, error: Exception | None = None) -> None:
         """End a command of the local program, unless it was abandoned."""
         if token in self.commands:
             del self.commands[token]

@@ -46,7 +46,8 @@ class SendFrame:
 @attrs.frozen(slots=True)
 class CloseExchange:
     """Close a stream after what was sent on it. With ``drain``, first send an end-of-file and
-    read until the peer closes (bounded), so that a refusal is not lost to a reset."""
+    read until the peer closes (bounded), so that a refusal is not lost to a reset.
+    """
 
     exchange: ExchangeId
     drain: bool = False

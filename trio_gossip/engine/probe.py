@@ -42,7 +42,8 @@ class Probe:
 
     def health_delta(self) -> int:
         """What a failed round says of our own health: each helper that stayed silent is a
-        sign that it is us who cannot hear. Without helpers, the failure itself is one."""
+        sign that it is us who cannot hear. Without helpers, the failure itself is one.
+        """
         if not self._helpers:
             return 1
         return sum(not nacked for nacked in self._helpers.values())

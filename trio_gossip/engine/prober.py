@@ -62,7 +62,7 @@ class Prober:
         node = self._node
         config = node.config
         target = entry.member
-        sequence = node.ask("probe", 0)
+        sequence = node.questions.ask(self._acked, self._nacked)
         if sequence is None:
             return
         interval = node.awareness.scale(config.probe_interval)
@@ -97,8 +97,9 @@ class Prober:
                 probe.target, probe.ends - node.now, self._stream_answered
             )
 
-    def acked(self, source: Address) -> None:
+    def _acked(self, sequence: int, source: Address) -> None:
         """An answer to the running probe arrived, from the target or through a helper."""
+        del sequence
         node = self._node
         probe = self._probe
         assert probe is not None, "an answer outlived its probe"
@@ -108,8 +109,9 @@ class Prober:
             node.counters.bump("probe_acked_indirectly")
         self._succeed(probe)
 
-    def nacked(self, source: Address) -> None:
+    def _nacked(self, sequence: int, source: Address) -> None:
         """A helper could not reach the target either."""
+        del sequence
         assert self._probe is not None, "an answer outlived its probe"
         if not self._probe.nacked(source):
             self._node.counters.bump("nack_unexpected")
@@ -141,7 +143,7 @@ class Prober:
     def _finish(self, probe: Probe) -> None:
         node = self._node
         self._probe = None
-        node.forget_question(probe.sequence)
+        node.questions.forget(probe.sequence)
         node.timers.cancel(("probe_timeout", 0))
         node.timers.cancel(("probe_end", 0))
         self._streams.cancel(probe.stream)

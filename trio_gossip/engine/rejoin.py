@@ -29,7 +29,8 @@ each other at one moment do not try each other in step."""
 
 class Rejoin:
     """Tries one lost address at a time. A whole cluster makes about one try per interval and
-    lost member, as each node tries with the probability lost / active (as Serf does)."""
+    lost member, as each node tries with the probability lost / active (as Serf does).
+    """
 
     def __init__(self, node: Node, sync: Sync) -> None:
         self._node = node

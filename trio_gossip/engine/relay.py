@@ -63,12 +63,10 @@ class Relay:
         if entry is None or entry is node.me or len(self._open) >= RELAYS_MAX:
             node.counters.bump("relay_refused")
             return
-        sequence = node.ask("relay", 0)
+        sequence = node.questions.ask(self._acked)
         if sequence is None:
             return
-        self._open[sequence] = _Relayed(
-            source, message.source, message.sequence, message.want_nack
-        )
+        self._open[sequence] = _Relayed(source, message.source, message.sequence, message.want_nack)
         # The requester must have the nack before its round ends; memberlist's relay waits its
         # own whole probe timeout, which at the defaults is always too late.
         patience = NACK_FRACTION * message.budget / 1000
@@ -76,8 +74,9 @@ class Relay:
         ping = Ping(sequence, message.target, node.name)
         node.outbox.packet(entry.member.address, message.target, ping)
 
-    def acked(self, sequence: int) -> None:
+    def _acked(self, sequence: int, source: Address) -> None:
         """The third member answered: pass it on."""
+        del source
         relayed = self._open.pop(sequence)
         self._node.timers.cancel(("relay", sequence))
         self._reply(relayed, Ack(relayed.sequence))
@@ -85,7 +84,7 @@ class Relay:
     def timeout(self, sequence: int) -> None:
         """Timer: it did not answer."""
         relayed = self._open.pop(sequence)
-        self._node.forget_question(sequence)
+        self._node.questions.forget(sequence)
         if relayed.want_nack:
             self._reply(relayed, Nack(relayed.sequence))
 

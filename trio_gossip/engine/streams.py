@@ -23,7 +23,8 @@ sends a byte now and then must not hold a place for ever."""
 
 class Streams:
     """Registry of exchanges. Inputs for an exchange that has ended are ignored: the driver and
-    the engine may each end one while the other's word is under way."""
+    the engine may each end one while the other's word is under way.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -96,9 +97,7 @@ class Streams:
         allowed = config.stream_ping_filter
         return config.stream_pings and (allowed is None or allowed(member))
 
-    def ping(
-        self, member: Member, patience: float, answered: Callable[[], None]
-    ) -> ExchangeId:
+    def ping(self, member: Member, patience: float, answered: Callable[[], None]) -> ExchangeId:
         """Ping by stream; calls ``answered`` when the right member answers."""
         session = _PingSession(self, self._node, member.name, answered)
         return self.dial(session, member.address, member.name, patience)
@@ -228,9 +227,7 @@ class _PingSession(Session):
         self._sequence = node.rng.getrandbits(32)
 
     def opened(self, exchange: Exchange) -> None:
-        self._streams.send(
-            exchange, StreamPing(self._sequence, self._target, self._node.name)
-        )
+        self._streams.send(exchange, StreamPing(self._sequence, self._target, self._node.name))
 
     def frame(self, exchange: Exchange, frame: Frame) -> None:
         if isinstance(frame, StreamAck) and frame.sequence == self._sequence:

@@ -90,18 +90,18 @@ class Sync:
             return RefusalReason.MALFORMED, f"{name} is not in its own table"
         if name == node.name:
             return None  # ourselves through another address, or a twin: claims will tell
-        claim = Alive(
-            record.incarnation, record.name, record.address, record.meta, record.versions
-        )
+        claim = Alive(record.incarnation, record.name, record.address, record.meta, record.versions)
         if not self._admission.compatible(record.versions):
             node.counters.bump("refused_versions")
             mine = node.config.versions
             return (
                 RefusalReason.INCOMPATIBLE,
-                f"{name} speaks protocol {record.versions[2]} of {record.versions[0]} to"
-                f" {record.versions[1]}, user protocol {record.versions[5]};"
-                f" {node.name} speaks {mine.protocol} of {mine.protocol_min} to"
-                f" {mine.protocol_max}, user protocol {mine.user}",
+                (
+                    f"{name} speaks protocol {record.versions[2]} of {record.versions[0]} to"
+                    f" {record.versions[1]}, user protocol {record.versions[5]};"
+                    f" {node.name} speaks {mine.protocol} of {mine.protocol_min} to"
+                    f" {mine.protocol_max}, user protocol {mine.user}",
+                ),
             )
         if not self._admission.admits(claim, node.table.get(name)):
             return RefusalReason.NOT_ADMITTED, f"{node.name} does not admit {name}"
@@ -193,9 +193,7 @@ class _Asking(_Talk):
 
     def refused(self, exchange: Exchange, refusal: Refusal) -> None:
         reason = refusal_name(refusal.reason)
-        self._end(
-            RemoteProtocolError(f"{exchange.address} refused us ({reason}): {refusal.text}")
-        )
+        self._end(RemoteProtocolError(f"{exchange.address} refused us ({reason}): {refusal.text}"))
 
     def failed(self, exchange: Exchange, failure: DialFailure) -> None:
         self._end(PeerUnreachableError(f"{exchange.address}: {describe(failure)}"))

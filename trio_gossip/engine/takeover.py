@@ -103,15 +103,11 @@ class Takeover:
             return
         pending.pings += 1
         node.timers.set(("takeover", name), node.now + node.config.probe_timeout / PINGS)
-        sequence = node.ask("takeover", name)
+        sequence = node.questions.ask(lambda *_: self._answered(name))
         if sequence is not None:
             pending.sequences.append(sequence)
             ping = Ping(sequence, name, node.name)
             node.outbox.packet(pending.old, name, ping, piggyback=False)
-
-    def acked(self, name: str) -> None:
-        """The old address answered under the name."""
-        self._answered(name)
 
     def forget(self, name: str) -> None:
         """The row of ``name`` is gone."""
@@ -127,7 +123,7 @@ class Takeover:
         pending = self._pending.pop(name)
         self._node.timers.cancel(("takeover", name))
         for sequence in pending.sequences:
-            self._node.forget_question(sequence)
+            self._node.questions.forget(sequence)
         self._streams.cancel(pending.exchange)
         return pending
 

@@ -1,0 +1,110 @@
+"""Builds the parts of an engine and says which of them handles which message and timer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from trio_gossip.codec.messages import (
+    Ack,
+    Alive,
+    Broadcast,
+    Conflict,
+    Dead,
+    IndirectPing,
+    Leave,
+    Nack,
+    Ping,
+    Suspect,
+    Unknown,
+    UserMessage,
+)
+from trio_gossip.engine.accepting import Accepting
+from trio_gossip.engine.admission import Admission
+from trio_gossip.engine.claims import Claims
+from trio_gossip.engine.gossiper import Gossiper
+from trio_gossip.engine.leaving import Leaving
+from trio_gossip.engine.mail import Mail
+from trio_gossip.engine.merge import Merge
+from trio_gossip.engine.origin import Origin
+from trio_gossip.engine.pinger import Pinger
+from trio_gossip.engine.prober import Prober
+from trio_gossip.engine.refutation import Refutation
+from trio_gossip.engine.rejoin import Rejoin
+from trio_gossip.engine.relay import Relay
+from trio_gossip.engine.streams import Streams
+from trio_gossip.engine.sync import Sync
+from trio_gossip.engine.takeover import Takeover
+from trio_gossip.events import Reason
+
+if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
+    from trio_gossip.engine.node import Node
+
+
+class Parts:
+    """The parts, wired. Each knows the node and the parts below it, none knows the engine."""
+
+    def __init__(self, node: Node) -> None:
+        self.streams = Streams(node)
+        self.refutation = Refutation(node)
+        admission = Admission(node)
+        self.takeover = Takeover(node, admission, self.refutation, self.streams)
+        self.claims = Claims(node, admission, self.refutation, self.takeover)
+        self.prober = Prober(node, self.claims, self.streams)
+        self.relay = Relay(node)
+        self.merge = Merge(node, self.claims)
+        self.sync = Sync(node, self.streams, self.merge, admission)
+        self.rejoin = Rejoin(node, self.sync)
+        self.leaving = Leaving(node, self.claims)
+        self.mail = Mail(node, self.streams)
+        self.pinger = Pinger(node)
+        self.gossiper = Gossiper(node)
+        self.streams.accept_session = lambda: Accepting(node, self.streams, self.sync)
+        self.messages = self._message_handlers(node)
+        self.timers = self._timer_handlers()
+
+    def _message_handlers(self, node: Node) -> dict[type, Callable[[Any, Address, int], None]]:
+        """By type of message; called with the message, its source and the packet's size."""
+        claims = self.claims
+        return {
+            Ping: self.relay.ping,
+            IndirectPing: lambda message, source, _: self.relay.request(message, source),
+            Ack: node.questions.on_ack,
+            Nack: node.questions.on_nack,
+            Alive: lambda message, *where: claims.alive(message, _packet(*where)),
+            Suspect: lambda message, *where: claims.suspect(message, _packet(*where)),
+            Dead: lambda message, *where: claims.dead(message, _packet(*where)),
+            Broadcast: lambda message, *_: self.mail.broadcast_received(message),
+            UserMessage: lambda message, *_: self.mail.received(message),
+            Leave: self.leaving.told,
+            Conflict: lambda message, *where: self.refutation.conflict(message, _packet(*where)),
+            Unknown: lambda *_: node.counters.bump("message_unknown"),
+        }
+
+    def _timer_handlers(self) -> dict[str, Callable[[Any], None]]:
+        """By the first half of a timer's key; called with the second half."""
+        return {
+            "probe_tick": lambda _: self.prober.tick(),
+            "probe_timeout": lambda _: self.prober.timeout(),
+            "probe_end": lambda _: self.prober.end(),
+            "relay": self.relay.timeout,
+            "ping": self.pinger.timeout,
+            "suspicion": self.claims.suspicion_expired,
+            "reap": self.claims.reap,
+            "takeover": self.takeover.step,
+            "gossip": lambda _: self.gossiper.tick(),
+            "push_pull": lambda _: self.sync.tick(),
+            "merge": self.merge.step,
+            "rejoin": lambda _: self.rejoin.tick(),
+            "follow_up": lambda _: self.rejoin.follow_up(),
+            "leave_tell": lambda _: self.leaving.tell(),
+            "leave_linger": lambda _: self.leaving.lingered(),
+            "leave_timeout": lambda _: self.leaving.timeout(),
+            "exchange": self.streams.timeout,
+            "exchange_life": self.streams.timeout,
+        }
+
+
+def _packet(source: Address, size: int) -> Origin:
+    return Origin(Reason.ANNOUNCED, source, received=size)
