@@ -84,11 +84,6 @@ class Streams:
         """The exchange, while it is open."""
         return self._open.get(exchange_id)
 
-    def cancel_all(self) -> None:
-        """Drop every exchange; each session hears that it failed."""
-        for exchange in list(self._open.values()):
-            self._fail(exchange, DialFailure.RESET)
-
     # -- stream pings -------------------------------------------------------------------
 
     def may_ping(self, member: Member) -> bool:

@@ -94,15 +94,13 @@ class Sync:
         if not self._admission.compatible(record.versions):
             node.counters.bump("refused_versions")
             mine = node.config.versions
-            return (
-                RefusalReason.INCOMPATIBLE,
-                (
-                    f"{name} speaks protocol {record.versions[2]} of {record.versions[0]} to"
-                    f" {record.versions[1]}, user protocol {record.versions[5]};"
-                    f" {node.name} speaks {mine.protocol} of {mine.protocol_min} to"
-                    f" {mine.protocol_max}, user protocol {mine.user}",
-                ),
+            text = (
+                f"{name} speaks protocol {record.versions[2]} of {record.versions[0]} to"
+                f" {record.versions[1]}, user protocol {record.versions[5]};"
+                f" {node.name} speaks {mine.protocol} of {mine.protocol_min} to"
+                f" {mine.protocol_max}, user protocol {mine.user}"
             )
+            return RefusalReason.INCOMPATIBLE, text
         if not self._admission.admits(claim, node.table.get(name)):
             return RefusalReason.NOT_ADMITTED, f"{node.name} does not admit {name}"
         return None
@@ -222,16 +220,21 @@ class Answering(_Talk):
             self.frame(exchange, frame)
 
     def writable(self, exchange: Exchange) -> None:
-        if self._send_next(exchange):
-            return
+        if not self._send_next(exchange):
+            self._sync.streams.close(exchange)
+            self._end(exchange)
+
+    def _end(self, exchange: Exchange) -> None:
+        """Free the place, and merge the peer's table if all of it came."""
         self._sync.answering -= 1
-        self._sync.streams.close(exchange)
-        self._sync.merge.start(
-            exchange.id,
-            self._reader.records,
-            exchange.address,
-            lambda _: self._node.counters.bump("sync_answered"),
-        )
+        if self._sender is not None:
+            bump = self._node.counters.bump
+            self._sync.merge.start(
+                exchange.id,
+                self._reader.records,
+                exchange.address,
+                lambda _: bump("sync_answered"),
+            )
 
     def _complete(self, exchange: Exchange) -> None:
         self._sender = self._sync.table_sender(False)
@@ -245,7 +248,7 @@ class Answering(_Talk):
         self._sync.answering -= 1
 
     def failed(self, exchange: Exchange, failure: DialFailure) -> None:
-        self._sync.answering -= 1
+        self._end(exchange)
 
 
 def refusal_name(number: int) -> str:

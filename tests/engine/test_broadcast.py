@@ -1,0 +1,165 @@
+"""The transmit-limited queue: order, invalidation, budgets, lanes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_gossip.codec.wire import PacketRoom
+from trio_gossip.engine.broadcast import BroadcastQueue, Lane
+
+
+class Drops:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+def queue(user_max: int = 100, share: float = 0.25) -> tuple[BroadcastQueue, Drops]:
+    drops = Drops()
+    return (
+        BroadcastQueue(members_max=1000, user_max=user_max, user_share=share, dropped=drops),
+        drops,
+    )
+
+
+def fill(lane: Lane | BroadcastQueue, budget: int, limit: int = 10) -> list[bytes]:
+    return lane.fill(PacketRoom(budget + 2), limit)
+
+
+def test_fewest_transmissions_then_longest_then_newest_come_first() -> None:
+    lane = Lane(100, Drops())
+    for key, size in (("a", 5), ("b", 9), ("c", 9), ("d", 3)):
+        lane.put(key, key.encode() * size)
+    assert [part[:1] for part in fill(lane, 26)] == [b"c", b"b", b"a", b"d"]
+    lane.put("e", b"e" * 4)
+    assert [part[:1] for part in fill(lane, 13)] == [b"e", b"c"]
+
+
+def test_the_longest_that_fits_is_taken_when_the_longest_does_not() -> None:
+    lane = Lane(100, Drops())
+    lane.put("long", b"x" * 50)
+    lane.put("short", b"y" * 10)
+    assert fill(lane, 30) == [b"y" * 10]
+
+
+def test_a_message_is_sent_exactly_as_often_as_the_limit_says() -> None:
+    lane = Lane(100, Drops())
+    lane.put("a", b"aaaa")
+    sent = 0
+    while fill(lane, 100, limit=4):
+        sent += 1
+    assert sent == 4
+    assert len(lane) == 0
+    assert lane.size == 0
+
+
+def test_a_message_is_taken_once_for_each_packet() -> None:
+    lane = Lane(100, Drops())
+    lane.put("a", b"aaaa")
+    assert fill(lane, 1000) == [b"aaaa"]
+
+
+def test_news_with_the_same_key_replaces_and_starts_again() -> None:
+    lane = Lane(100, Drops())
+    lane.put("a", b"old news")
+    for _ in range(3):
+        fill(lane, 100, limit=4)
+    lane.put("a", b"new news")
+    assert [fill(lane, 100, limit=4) for _ in range(5)] == [[b"new news"]] * 4 + [[]]
+
+
+def test_a_full_lane_drops_the_most_transmitted_and_counts_it() -> None:
+    drops = Drops()
+    lane = Lane(2, drops)
+    lane.put("a", b"aaaa")
+    fill(lane, 100)
+    lane.put("b", b"bbbb")
+    lane.put("c", b"cccc")
+    assert drops.count == 1
+    assert sorted(fill(lane, 100)) == [b"bbbb", b"cccc"]
+
+
+def test_a_lane_can_be_emptied() -> None:
+    lane = Lane(10, Drops())
+    lane.put("a", b"aaaa")
+    lane.discard("a")
+    lane.discard("a")
+    lane.put("b", b"bbbb")
+    lane.clear()
+    assert (len(lane), lane.size, lane.head_size, fill(lane, 100)) == (0, 0, 0, [])
+
+
+def test_a_goodbye_goes_before_everything() -> None:
+    subject, _ = queue()
+    subject.membership.put("m", b"m" * 40)
+    subject.user.put("u", b"u" * 40)
+    subject.urgent.put("me", b"goodbye")
+    assert fill(subject, 8) == [b"goodbye"]
+    assert len(subject) == 3
+
+
+def test_user_messages_keep_their_share_when_membership_competes() -> None:
+    """memberlist gives them what membership leaves, which under churn is nothing."""
+    subject, _ = queue(share=0.25)
+    for number in range(100):
+        subject.membership.put(number, b"m" * 100)
+        subject.user.put(number, b"u" * 100)
+    parts = fill(subject, 1200)
+    assert sum(part[:1] == b"u" for part in parts) == 3
+    assert sum(part[:1] == b"m" for part in parts) == 9
+
+
+def test_what_one_lane_does_not_need_goes_to_the_other() -> None:
+    subject, _ = queue(share=0.25)
+    for number in range(100):
+        subject.membership.put(number, b"m" * 100)
+    subject.user.put("u", b"u" * 50)
+    parts = fill(subject, 1250)
+    assert (len(parts), parts[-1]) == (13, b"u" * 50)
+    alone, _ = queue(share=0.25)
+    for number in range(100):
+        alone.user.put(number, b"u" * 100)
+    assert len(fill(alone, 1200)) == 12
+
+
+def test_a_user_message_longer_than_its_share_gets_every_second_packet() -> None:
+    subject, _ = queue(share=0.25)
+    for number in range(300):
+        subject.membership.put(number, b"m" * 100)
+    subject.user.put("u", b"u" * 1100)
+    packets = [fill(subject, 1200, limit=1000) for _ in range(6)]
+    with_user = [any(part[:1] == b"u" for part in parts) for parts in packets]
+    assert with_user == [True, False] * 3
+    assert all(any(part[:1] == b"m" for part in parts) for parts in packets)
+
+
+@given(
+    st.lists(st.integers(4, 300), max_size=60),
+    st.lists(st.integers(4, 300), max_size=60),
+    st.integers(4, 1400),
+    st.floats(0.0, 0.9),
+)
+def test_packets_are_never_over_the_budget_and_nothing_is_sent_too_often(
+    membership: list[int], user: list[int], budget: int, share: float
+) -> None:
+    subject, drops = queue(share=share)
+    sent: dict[bytes, int] = {}
+    for number, size in enumerate(membership):
+        subject.membership.put(number, b"m%03d" % number + b"." * (size - 4))
+    for number, size in enumerate(user):
+        subject.user.put(number, b"u%03d" % number + b"." * (size - 4))
+    for _ in range(400):
+        room = PacketRoom(budget)
+        parts = subject.fill(room, 3)
+        heads = 2 + (len(parts) > 22)
+        assert sum(map(len, parts)) + heads <= max(budget, 2)
+        for part in parts:
+            sent[part] = sent.get(part, 0) + 1
+    assert all(count <= 3 for count in sent.values())
+    fitting = [size for size in membership + user if size <= budget - 2]
+    assert len(sent) == len(fitting)
+    assert all(count == 3 for count in sent.values())
+    assert drops.count == 0
