@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.bench import CODEC, Bench, address_of, alive
-from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import (
     Frame,
     MessageAck,
@@ -371,8 +370,7 @@ def test_frames_after_the_end_are_counted() -> None:
     bench = Bench()
     exchange = bench.accept()
     data = b"".join(
-        CODEC.encode_frame(frame)
-        for frame in (SyncMembers([]), SyncMembers([]), SyncMembers([]))
+        CODEC.encode_frame(frame) for frame in (SyncMembers([]), SyncMembers([]), SyncMembers([]))
     )
     bench.take(bench.engine.exchange_received(exchange, data, now=bench.now))
     assert bench.count("frame_after_end") == 1
@@ -534,6 +532,4 @@ def test_an_exchange_with_ourselves_is_harmless() -> None:
     bench.frames(answering, *bench.frames_sent(asking))
     bench.frames(asking, *bench.frames_sent(answering))
     assert bench.results[1].result == 1
-    assert bench.engine.members() == (
-        Member("me", address_of("me"), MemberState.ALIVE, 10),
-    )
+    assert bench.engine.members() == (Member("me", address_of("me"), MemberState.ALIVE, 10),)

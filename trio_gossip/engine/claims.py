@@ -79,10 +79,14 @@ class Claims:
             # Old news of a member that is gone. If it is the member itself, restarted with a
             # low incarnation, it must hear what is held against it, or it stays out for ever.
             node.counters.bump("alive_stale")
+            accuser = claim.name if tombstone.state is MemberState.LEFT else node.name
+            held = Dead(tombstone.incarnation, claim.name, accuser)
             if origin.address == claim.address:
-                accuser = claim.name if tombstone.state is MemberState.LEFT else node.name
-                held = Dead(tombstone.incarnation, claim.name, accuser)
                 origin.answer(node, claim.name, held)
+            elif origin.reason is Reason.SYNCED and tombstone.address == claim.address:
+                # A peer holds it alive: a partition has healed, or the peer is behind. The
+                # member itself, at the address that we know, can tell which.
+                node.outbox.packet(claim.address, claim.name, held, piggyback=False)
             return
         if claim.incarnation > FIRST_INCARNATION_MAX:
             node.counters.bump("alive_implausible")

@@ -215,9 +215,9 @@ class Engine:
             node.counters.bump(f"packet_{error.reason}")
             return node.outbox.take()
         handlers = self._parts.messages
-        size = len(data)
+        node.allowance = len(data)
         for message in messages:
-            handlers[type(message)](message, source, size)
+            handlers[type(message)](message, source)
         return node.outbox.take()
 
     def packet_refused(self, address: Address, *, now: float) -> list[Output]:

@@ -120,8 +120,8 @@ class Leaving:
         if not self._done:
             self._finish()
 
-    def told(self, message: Leave, source: Address, received: int) -> None:
+    def told(self, message: Leave, source: Address) -> None:
         """Another member tells us that it leaves."""
         goodbye = Dead(message.incarnation, message.name, message.name)
-        self._claims.dead(goodbye, Origin(Reason.GOODBYE, source, received=received))
-        self._node.answer(source, message.name, Ack(message.sequence), received)
+        self._claims.dead(goodbye, Origin(Reason.GOODBYE, source))
+        self._node.answer(source, message.name, Ack(message.sequence))

@@ -88,10 +88,17 @@ class Merge:
         """True where one side holds a member alive that the other has buried, and neither
         can convince the other before the member itself has spoken.
         """
-        entry = self._node.table.get(record.name)
-        if entry is None:
-            return False
+        node = self._node
+        entry = node.table.get(record.name)
         theirs = STATE_BY_NUMBER[record.state]
+        if entry is None:
+            stone = node.table.tombstone(record.name, now=node.now)
+            return (
+                stone is not None
+                and theirs.is_active
+                and record.incarnation <= stone.incarnation
+                and stone.state is MemberState.FAILED
+            )
         mine = entry.member.state
         if mine is MemberState.FAILED:
             return theirs.is_active and record.incarnation <= entry.evidence

@@ -33,10 +33,12 @@ class Node:
         now: engine time of the present turn.
         me: this member's own row, also found in ``table``.
         gossip_not_before: engine time of the next round of gossip, should there be news.
+        allowance: bytes that the source of the present packet may still get, if a stranger.
         leaving: from the call of leave until a new join.
     """
 
     __slots__ = (
+        "allowance",
         "awareness",
         "codec",
         "config",
@@ -65,6 +67,7 @@ class Node:
         self.packet_limit = packet_limit
         self.now = 0.0
         self.leaving = False
+        self.allowance = 0
         self.gossip_not_before = 0.0
         self.table = Membership()
         self.timers = Timers()
@@ -108,19 +111,25 @@ class Node:
         if ("gossip", 0) not in self.timers:
             self.timers.set(("gossip", 0), max(self.now, self.gossip_not_before))
 
-    def answer(
-        self, source: Address, peer_name: str | None, message: Message, received: int
-    ) -> None:
-        """Send one message back to where a packet came from.
+    def answer(self, source: Address, peer_name: str | None, message: Message) -> None:
+        """Send one message back to where the present packet came from.
 
-        Never more bytes than came, unless a known member lives there: a forged source must not
-        turn us into an amplifier.
+        All answers to one packet together have no more bytes than came, unless a known member
+        lives there: a forged source must not turn us into an amplifier.
         """
-        known = self.table.knows_address(source)
-        if not known and not self.outbox.fits(message, within=received):
+        if self.table.knows_address(source):
+            self.outbox.packet(source, peer_name, message)
+        elif self.spend_allowance(message):
+            self.outbox.packet(source, peer_name, message, piggyback=False)
+
+    def spend_allowance(self, message: Message) -> bool:
+        """Take the size of a packet with ``message`` from what a stranger may still get."""
+        size = len(self.codec.pack([self.codec.encode(message)]))
+        if size > self.allowance:
             self.counters.bump("answer_withheld")
-            return
-        self.outbox.packet(source, peer_name, message, piggyback=known)
+            return False
+        self.allowance -= size
+        return True
 
     def own_claim(self) -> Alive:
         """The alive message that this member says of itself."""

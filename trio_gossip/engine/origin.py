@@ -1,4 +1,4 @@
-"""Where a claim came from, and how much may be said in reply."""
+"""Where a claim came from, and who may be answered."""
 
 from __future__ import annotations
 
@@ -22,18 +22,16 @@ class Origin:
         reason: what an event caused by it says.
         address: source of the packet; None when there is nobody to answer by datagram.
         host: host of the peer of an established stream, which nobody can forge.
-        received: bytes of the packet: the most that a stranger gets back.
     """
 
     reason: Reason
     address: Address | None = None
     host: str | None = None
-    received: int = 0
 
     def answer(self, node: Node, peer_name: str | None, message: Message) -> None:
         """Send a message back to the source of the packet, if there is one."""
         if self.address is not None:
-            node.answer(self.address, peer_name, message, self.received)
+            node.answer(self.address, peer_name, message)
 
 
 OWN: Final = Origin(Reason.PROBE_FAILED)

@@ -64,22 +64,22 @@ class Parts:
         self.messages = self._message_handlers(node)
         self.timers = self._timer_handlers()
 
-    def _message_handlers(self, node: Node) -> dict[type, Callable[[Any, Address, int], None]]:
-        """By type of message; called with the message, its source and the packet's size."""
+    def _message_handlers(self, node: Node) -> dict[type, Callable[[Any, Address], None]]:
+        """By type of message; called with the message and the source of its packet."""
         claims = self.claims
         return {
             Ping: self.relay.ping,
-            IndirectPing: lambda message, source, _: self.relay.request(message, source),
+            IndirectPing: self.relay.request,
             Ack: node.questions.on_ack,
             Nack: node.questions.on_nack,
-            Alive: lambda message, *where: claims.alive(message, _packet(*where)),
-            Suspect: lambda message, *where: claims.suspect(message, _packet(*where)),
-            Dead: lambda message, *where: claims.dead(message, _packet(*where)),
-            Broadcast: lambda message, *_: self.mail.broadcast_received(message),
-            UserMessage: lambda message, *_: self.mail.received(message),
+            Alive: lambda message, source: claims.alive(message, _packet(source)),
+            Suspect: lambda message, source: claims.suspect(message, _packet(source)),
+            Dead: lambda message, source: claims.dead(message, _packet(source)),
+            Broadcast: lambda message, _: self.mail.broadcast_received(message),
+            UserMessage: lambda message, _: self.mail.received(message),
             Leave: self.leaving.told,
-            Conflict: lambda message, *where: self.refutation.conflict(message, _packet(*where)),
-            Unknown: lambda *_: node.counters.bump("message_unknown"),
+            Conflict: self.refutation.conflict,
+            Unknown: lambda _, __: node.counters.bump("message_unknown"),
         }
 
     def _timer_handlers(self) -> dict[str, Callable[[Any], None]]:
@@ -106,5 +106,5 @@ class Parts:
         }
 
 
-def _packet(source: Address, size: int) -> Origin:
-    return Origin(Reason.ANNOUNCED, source, received=size)
+def _packet(source: Address) -> Origin:
+    return Origin(Reason.ANNOUNCED, source)

@@ -62,18 +62,16 @@ class Questions:
         """No answer to this question is wanted any more."""
         self._open.pop(sequence, None)
 
-    def on_ack(self, message: Ack, source: Address, received: int) -> None:
+    def on_ack(self, message: Ack, source: Address) -> None:
         """An ack arrived; one that nobody waits for is counted."""
-        del received
         question = self._open.pop(message.sequence, None)
         if question is None:
             self._counters.bump("ack_unexpected")
         else:
             question.acked(message.sequence, source)
 
-    def on_nack(self, message: Nack, source: Address, received: int) -> None:
+    def on_nack(self, message: Nack, source: Address) -> None:
         """A nack arrived."""
-        del received
         question = self._open.get(message.sequence)
         if question is None or question.nacked is None:
             self._counters.bump("nack_unexpected")

@@ -91,11 +91,11 @@ class Refutation:
         node.table.replace(node.me, member, now=node.now)
         node.tell(node.own_claim())
 
-    def conflict(self, message: Conflict, origin: Origin) -> None:
+    def conflict(self, message: Conflict, source: Address) -> None:
         """A member found that this name is claimed at two addresses that both answer."""
         node = self._node
         mine = node.me.member
-        known = origin.address is not None and node.table.knows_address(origin.address)
+        known = node.table.knows_address(source)
         if message.name != node.name or node.leaving or not known:
             node.counters.bump("conflict_ignored")
             return

@@ -34,7 +34,7 @@ class Relay:
         self._node = node
         self._open: dict[int, _Relayed] = {}
 
-    def ping(self, message: Ping, source: Address, received: int) -> None:
+    def ping(self, message: Ping, source: Address) -> None:
         """Somebody asks whether we are there."""
         node = self._node
         if message.target != node.name:
@@ -43,7 +43,7 @@ class Relay:
         asker = node.table.get(message.source)
         reply_to = message.reply_to
         to = source if reply_to is None or not node.table.knows_address(reply_to) else reply_to
-        node.answer(to, message.source, Ack(message.sequence), received)
+        node.answer(to, message.source, Ack(message.sequence))
         if (
             asker is not None
             and asker.member.state is MemberState.FAILED
@@ -54,13 +54,15 @@ class Relay:
             node.outbox.packet(source, message.source, accusation, piggyback=False)
 
     def request(self, message: IndirectPing, source: Address) -> None:
-        """Somebody asks us to ping a third member: only one that we know, at its own address.
+        """A member asks us to ping a third one: only one that we know, at its own address.
 
-        An address out of the request would make us a tool to send packets at anybody.
+        A target address out of the request, or an answer to a stranger, would make us a tool
+        to send packets at anybody.
         """
         node = self._node
         entry = node.table.get(message.target)
-        if entry is None or entry is node.me or len(self._open) >= RELAYS_MAX:
+        stranger = not node.table.knows_address(source)
+        if entry is None or entry is node.me or stranger or len(self._open) >= RELAYS_MAX:
             node.counters.bump("relay_refused")
             return
         sequence = node.questions.ask(self._acked)
@@ -89,8 +91,4 @@ class Relay:
             self._reply(relayed, Nack(relayed.sequence))
 
     def _reply(self, relayed: _Relayed, message: Ack | Nack) -> None:
-        # Both are shorter than any request, so that a forged source gains nothing; and no news
-        # rides along to an address that is not a member's.
-        node = self._node
-        known = node.table.knows_address(relayed.requester)
-        node.outbox.packet(relayed.requester, relayed.requester_name, message, piggyback=known)
+        self._node.outbox.packet(relayed.requester, relayed.requester_name, message)

@@ -41,7 +41,7 @@ VERDICT_QUIET: Final = 10.0
 class _Pending:
     claim: Alive
     old: Address
-    origin: Origin
+    may_tell: bool
     pings: int
     sequences: list[int]
     exchange: int | None
@@ -86,13 +86,23 @@ class Takeover:
             node.counters.bump("takeover_full")
             return
         old = entry.member
-        pending = _Pending(claim, old.address, origin, 0, [], None)
+        may_tell = self._may_tell(claim, old.address, origin)
+        pending = _Pending(claim, old.address, may_tell, 0, [], None)
         self._pending[claim.name] = pending
         if self._streams.may_ping(old):
             pending.exchange = self._streams.ping(
                 old, node.config.probe_timeout, lambda: self._answered(claim.name)
             )
         self.step(claim.name)
+
+    def _may_tell(self, claim: Alive, old: Address, origin: Origin) -> bool:
+        """True when a verdict may be sent to the claimant, who is a stranger: it has a stream
+        with us from that host, or it sent us at least as many bytes itself.
+        """
+        if origin.host == claim.address.host:
+            return True
+        message = Conflict(claim.name, old, claim.address)
+        return origin.address == claim.address and self._node.spend_allowance(message)
 
     def step(self, name: str) -> None:
         """Timer: ping once more, or conclude."""
@@ -157,9 +167,5 @@ class Takeover:
         self._refutation.report(entry.member, claim.address)
         message = Conflict(name, entry.member.address, claim.address)
         node.outbox.packet(entry.member.address, name, message)
-        origin = pending.origin
-        if origin.host == claim.address.host:
-            # It has just had a stream with us from there: not a forged address.
+        if pending.may_tell:
             node.outbox.packet(claim.address, name, message, piggyback=False)
-        elif origin.address == claim.address:
-            node.answer(claim.address, name, message, origin.received)

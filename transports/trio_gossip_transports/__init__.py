@@ -1,0 +1,25 @@
+"""Networks that can carry a cluster: real sockets, and a made-up network for tests.
+
+Each is a :class:`trio_gossip.transport.Transport`. :func:`open_socket_transport` speaks UDP and
+TCP on one port. :class:`MemoryNetwork` connects clusters inside one process over links that
+lose, delay, repeat, reorder and cut, by a seed. The dependency goes one way: this package
+imports trio_gossip and is never imported by it.
+"""
+
+from __future__ import annotations
+
+from trio_gossip_transports.memory import MemoryNetwork, MemoryStatistics, MemoryTransport
+from trio_gossip_transports.sockets import (
+    SocketStatistics,
+    SocketTransport,
+    open_socket_transport,
+)
+
+__all__ = [
+    "MemoryNetwork",
+    "MemoryStatistics",
+    "MemoryTransport",
+    "SocketStatistics",
+    "SocketTransport",
+    "open_socket_transport",
+]
