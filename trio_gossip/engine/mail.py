@@ -45,7 +45,7 @@ class Mail:
         """
         node = self._node
         message = Broadcast(node.name, self._epoch, self._counter + 1, payload)
-        if not node.outbox.fits(message):
+        if not node.outbox.fits(node.codec.encode(message)):
             raise LocalProtocolError(
                 f"a broadcast of {len(payload)} bytes does not fit a packet of"
                 f" {node.packet_limit} bytes; send_reliable has no such limit"
@@ -67,7 +67,7 @@ class Mail:
     def _queue(self, message: Broadcast, key: object) -> None:
         node = self._node
         data = node.codec.encode(message)
-        if node.codec.room(node.packet_limit).take(len(data)):
+        if node.outbox.fits(data):
             node.queue.user.put(key, data)
             node.wake_gossip()
         else:
@@ -81,7 +81,7 @@ class Mail:
         """
         node = self._node
         message = UserMessage(node.name, payload)
-        if not node.outbox.fits(message):
+        if not node.outbox.fits(node.codec.encode(message)):
             raise LocalProtocolError(
                 f"a message of {len(payload)} bytes does not fit a packet of"
                 f" {node.packet_limit} bytes; use send_reliable"

@@ -157,8 +157,6 @@ class Membership:
             if self._walk >= len(order):
                 rng.shuffle(order)
                 self._walk = 0
-            if not order:
-                return None
             entry = order[self._walk]
             self._walk += 1
             if wanted(entry):
@@ -174,7 +172,7 @@ class Membership:
         order = self._order
         size = len(order)
         chosen: list[Entry] = []
-        if count <= 0 or not size:
+        if count <= 0:
             return chosen
         if size < 3 * count:
             for entry in rng.sample(order, size):

@@ -100,7 +100,7 @@ class Node:
     def tell(self, claim: Claim) -> None:
         """Queue news of a member for everybody; it replaces queued older news of that member."""
         data = self.codec.encode(claim)
-        if not self.codec.room(self.packet_limit).take(len(data)):
+        if not self.outbox.fits(data):
             self.counters.bump("message_too_large")  # another member has a larger packet limit
             return
         self.queue.membership.put(claim.name, data)

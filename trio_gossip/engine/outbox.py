@@ -63,8 +63,11 @@ class Outbox:
         peer_name: str | None,
         *messages: Message,
         piggyback: bool = True,
-    ) -> int:
-        """Send messages in one packet, filled up with queued news. Returns the packet's size."""
+    ) -> None:
+        """Send messages in one packet, filled up with queued news.
+
+        A message that does not fit the packet limit is counted and left out.
+        """
         encode = self._codec.encode
         room = self._codec.room(self._packet_limit)
         parts: list[bytes] = []
@@ -76,11 +79,8 @@ class Outbox:
                 self._counters.bump("message_too_large")
         if piggyback and len(self._queue):
             parts += self._queue.fill(room, self.transmit_limit)
-        if not parts:
-            return 0
-        data = self._codec.pack(parts)
-        self._outputs.append(SendPacket(data, address, peer_name))
-        return len(data)
+        if parts:
+            self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
 
     def gossip(self, address: Address, peer_name: str) -> bool:
         """Send queued news alone; False when there is none."""
@@ -91,10 +91,9 @@ class Outbox:
         self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
         return True
 
-    def fits(self, *messages: Message, within: int | None = None) -> bool:
-        """True when messages fit one packet of ``within`` bytes (default: the packet limit)."""
-        room = self._codec.room(self._packet_limit if within is None else within)
-        return all(room.take(len(self._codec.encode(message))) for message in messages)
+    def fits(self, data: bytes) -> bool:
+        """True when an encoded message fits a packet."""
+        return self._codec.room(self._packet_limit).take(len(data))
 
     def open(self, exchange: ExchangeId, address: Address, peer_name: str | None) -> None:
         """Ask for a stream."""

@@ -112,4 +112,4 @@ class Presence:
         claim = Alive(
             me.incarnation, me.name, me.address, me.meta, me.versions, "x" * VOUCHER_BYTES
         )
-        return self._node.outbox.fits(claim)
+        return self._node.outbox.fits(self._node.codec.encode(claim))

@@ -142,8 +142,9 @@ class Takeover:
         pending = self._drop(name)
         claim = pending.claim
         entry = node.table.get(name)
-        if entry is None or claim.incarnation <= entry.evidence:
-            return  # things went on meanwhile
+        assert entry is not None, "a name was verified after its row had gone"
+        if claim.incarnation <= entry.evidence:
+            return  # the member has spoken up meanwhile
         if not self._admission.admits(claim, entry):
             return
         node.counters.bump("takeover_accepted")
@@ -152,12 +153,9 @@ class Takeover:
 
     def _answered(self, name: str) -> None:
         node = self._node
-        if name not in self._pending:
-            return
         pending = self._drop(name)
         entry = node.table.get(name)
-        if entry is None:
-            return
+        assert entry is not None, "a name was verified after its row had gone"
         claim = pending.claim
         self._verdicts[(name, claim.address)] = node.now
         self._verdicts.move_to_end((name, claim.address))

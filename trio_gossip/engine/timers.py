@@ -46,11 +46,6 @@ class Timers:
         """Forget the deadline of ``key``, if there is one."""
         self._live.pop(key, None)
 
-    def clear(self) -> None:
-        """Forget all deadlines."""
-        self._live.clear()
-        self._heap.clear()
-
     def deadline(self, key: Key) -> float:
         """When ``key`` fires; ``math.inf`` when it is not set."""
         found = self._live.get(key)
