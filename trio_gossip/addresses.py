@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ def parse_address(text: str, *, default_port: int = PORT_DEFAULT) -> Address:
         raise ValueError(f"the host in {text[:40]!r}... is longer than {HOST_BYTES_MAX} bytes")
     if port_text is None:
         port = default_port
-    elif not (port_text.isascii() and port_text.isdigit()) or not int(port_text[:9]) <= 65535:
+    elif not re.fullmatch(r"0*[0-9]{1,5}", port_text, re.ASCII) or int(port_text) > 65535:
         raise ValueError(f"{text!r} has no valid port; it is a number from 0 to 65535")
     else:
         port = int(port_text)

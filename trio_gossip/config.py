@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
 
-from trio_gossip.addresses import Address
+from trio_gossip.addresses import Address, parse_address
 from trio_gossip.errors import ConfigError
 from trio_gossip.members import META_BYTES_MAX, Member, Versions, name_fault
 
 PACKET_BYTES_MIN: Final = 900
-"""Smallest packet limit that holds any single membership message (name 255, meta 512)."""
+"""Smallest packet limit: room for an announcement with a name of 255 or a meta of 512 bytes.
+With both, ``open_cluster`` checks that they fit together."""
+
+SECONDS_MAX: Final = 1e9
+"""Longest of all durations, thirty years: in effect never."""
 
 NACK_FRACTION: Final = 0.8
 """A relay answers "I could not reach it either" at this share of the time that its requester
@@ -252,7 +255,7 @@ def _value_faults(config: Config) -> list[str]:
         faults.append(f"meta has {len(meta)} bytes, at most {META_BYTES_MAX} are allowed")
     for field in _POSITIVE_SECONDS + _SECONDS:
         value = getattr(config, field)
-        if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        if not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
             faults.append(f"{field} ({value!r}) must be a finite number of seconds, not negative")
         elif value == 0 and field in _POSITIVE_SECONDS:
             faults.append(f"{field} must be more than 0 seconds")
@@ -260,24 +263,43 @@ def _value_faults(config: Config) -> list[str]:
         value = getattr(config, field)
         if type(value) is not int or not low <= value <= high:
             faults.append(f"{field} ({value!r}) must be a whole number from {low} to {high}")
-    if not 0.0 <= config.broadcast_share <= 0.9:
-        faults.append(f"broadcast_share ({config.broadcast_share}) must be from 0.0 to 0.9")
-    if config.incarnation is not None and not 1 <= config.incarnation < 2**48:
-        faults.append(f"incarnation ({config.incarnation}) must be from 1 to 2**48 - 1")
+    share: object = config.broadcast_share
+    if not isinstance(share, int | float) or not 0.0 <= share <= 0.9:
+        faults.append(f"broadcast_share ({share!r}) must be from 0.0 to 0.9")
+    first: object = config.incarnation
+    if first is not None and (type(first) is not int or not 1 <= first < 2**48):
+        faults.append(f"incarnation ({first!r}) must be a whole number from 1 to 2**48 - 1")
     faults.extend(_version_faults(config.versions))
-    for network in config.allowed_networks:
+    networks: object = config.allowed_networks
+    if not isinstance(networks, tuple):
+        return [*faults, "allowed_networks must be a tuple of texts"]
+    for network in networks:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
             faults.append(f"allowed_networks: {error}")
-    if config.advertise is not None and (
-        config.advertise.is_wildcard or not 1 <= config.advertise.port <= 65535
-    ):
-        faults.append(f"advertise ({config.advertise}) is no address that others can reach")
+    if config.advertise is not None:
+        faults.extend(_advertise_faults(config.advertise))
     return faults
 
 
-def _version_faults(versions: Versions) -> list[str]:
+def _advertise_faults(address: object) -> list[str]:
+    if not isinstance(address, Address):
+        return [f"advertise ({address!r}) must be an Address; see parse_address"]
+    try:
+        parsed = parse_address(str(address))
+    except ValueError as error:
+        return [f"advertise: {error}"]
+    if parsed.is_wildcard or not parsed.port:
+        return [f"advertise ({address}) is no address that others can reach"]
+    if parsed != address:
+        return [f"advertise ({address}) must be spelled {parsed}"]
+    return []
+
+
+def _version_faults(versions: object) -> list[str]:
+    if not isinstance(versions, Versions):
+        return [f"versions ({versions!r}) must be Versions"]
     numbers = attrs.astuple(versions)
     if not all(type(number) is int and 0 <= number <= 255 for number in numbers):
         return ["versions must be numbers from 0 to 255"]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 import attrs
 import trio
 
+from trio_gossip.addresses import Address, canonical_host
 from trio_gossip.conduits import Conduits
 from trio_gossip.engine import Engine
 from trio_gossip.engine.outputs import (
@@ -62,6 +63,15 @@ class _Command:
     error: Exception | None = None
 
 
+def told_address(address: Address) -> Address:
+    """An address as it comes back from others: canonical, without an IPv6 scope.
+
+    In any other spelling our own announcement would look like a stranger's, and be refuted for
+    ever.
+    """
+    return Address(canonical_host(address.host.partition("%")[0]), address.port)
+
+
 class Driver:
     """Owns the engine and the tasks of one cluster; :class:`Cluster` is its face."""
 
@@ -70,7 +80,7 @@ class Driver:
         self.transport = transport
         self.subscriptions = Subscriptions()
         self.history = History()
-        address = config.advertise or transport.advertise_address
+        address = told_address(config.advertise or transport.advertise_address)
         if address.is_wildcard or not address.port:
             raise ConfigError(f"{address} is no address that others can reach; set advertise")
         incarnation = config.incarnation or int(time.time())

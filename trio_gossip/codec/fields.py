@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
+from struct import Struct
 from typing import Final, NoReturn
 
-from trio_gossip.addresses import HOST_BYTES_MAX, Address, canonical_host
+from trio_gossip.addresses import HOST_BYTES_MAX, Address
 from trio_gossip.codec.base import DecodeError
 from trio_gossip.members import INCARNATION_MAX, META_BYTES_MAX, NAME_BYTES_MAX
 
@@ -112,19 +113,47 @@ def pack_address(value: Address) -> bytes | str:
     return raw.packed + value.port.to_bytes(2, "big")
 
 
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+_groups: Final = Struct(">8H2x").unpack
+
+
+def _ipv6_text(value: bytes) -> str:
+    """What ``str(IPv6Address(value[:16]))`` says, in a tenth of the time (RFC 5952)."""
+    numbers = _groups(value)
+    text = "%x:%x:%x:%x:%x:%x:%x:%x" % numbers  # noqa: UP031 - half the time of format()
+    if numbers.count(0) < 2:
+        return text
+    words = text.split(":")
+    best, longest, start = 0, 1, 0
+    while start < 8:
+        end = start
+        while end < 8 and not numbers[end]:
+            end += 1
+        if end - start > longest:
+            best, longest = start, end - start
+        start = end + 1
+    if longest == 1:
+        return text
+    return ":".join(words[:best]) + "::" + ":".join(words[best + longest :])
+
+
 @lru_cache(maxsize=4096)
 def _unpack_address(value: bytes | str) -> Address | None:
     if isinstance(value, bytes):
         if len(value) not in (6, 18):
             return None
-        host = str(ipaddress.ip_address(value[:-2]))
-        port = int.from_bytes(value[-2:], "big")
-        return Address(canonical_host(host), port) if port else None
+        port = value[-2] << 8 | value[-1]
+        if not port:
+            return None
+        if len(value) == 18 and not value.startswith(_MAPPED):
+            return Address(_ipv6_text(value), port)
+        return Address(".".join(map(str, value[-6:-2])), port)
     host, colon, digits = value.rpartition(":")
     if not (colon and host and digits.isascii() and digits.isdigit() and len(digits) <= 5):
         return None
     if ":" in host or not host.isprintable() or len(host.encode()) > HOST_BYTES_MAX:
         return None
-    if canonical_host(host) != host or " " in host or not 1 <= int(digits) <= 65535:
+    # A host without a colon has one spelling only: ipaddress takes no other one of IPv4.
+    if " " in host or not 1 <= int(digits) <= 65535:
         return None
     return Address(host, int(digits))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from trio_gossip.codec import fields
 from trio_gossip.codec.base import DecodeError
-from trio_gossip.codec.cbor import load_untrusted
+from trio_gossip.codec.cbor import load_arrays_untrusted
 from trio_gossip.codec.fields import pack_address
 from trio_gossip.codec.messages import (
     Frame,
@@ -25,8 +25,8 @@ from trio_gossip.codec.messages import (
 from trio_gossip.codec.version import WIRE_VERSION
 
 FRAME_BYTES_MAX: Final = 512 * 1024
-"""Longest frame. Decoded CBOR takes up to 72 times its bytes, so this is the bound of what a
-stranger can make us hold for a moment: 37 MB."""
+"""Longest frame, which is what a stranger can make us hold. Decoded CBOR can take a hundred
+times its bytes, so frames are read as flat arrays and their fields capped one by one."""
 
 RECORDS_MAX: Final = 256
 """Members in one frame."""
@@ -95,8 +95,10 @@ class FrameDecoder:
 
 
 def _decode_frame(data: bytes) -> Frame:
-    items = load_untrusted(data)
-    if type(items) is not list or len(items) < 2 or type(items[0]) is not int:
+    if data[:3] == _MEMBERS_HEAD:
+        return SyncMembers(_records(data))
+    (items,) = load_arrays_untrusted(data, 0, 1)
+    if len(items) < 2 or type(items[0]) is not int:
         raise DecodeError("shape")
     if items[0] != WIRE_VERSION:
         raise DecodeError("version")
@@ -109,10 +111,23 @@ def _decode_frame(data: bytes) -> Frame:
     return decode(items[2:])
 
 
-def _records(value: object) -> list[Record]:
-    if type(value) is not list or len(value) > RECORDS_MAX:
+_MEMBERS_HEAD: Final = bytes((0x83, WIRE_VERSION, SyncMembers.code))
+"""How a table chunk begins: the one frame that is not flat."""
+
+
+def _records(data: bytes) -> list[Record]:
+    """Read the records one by one, so that none but flat and short ones are ever built."""
+    count, start = data[3:4], 4
+    if b"\x80" <= count <= b"\x97":
+        number = count[0] - 0x80
+    elif count in (b"\x98", b"\x99"):
+        start = 5 if count == b"\x98" else 6
+        number = int.from_bytes(data[4:start], "big")
+    else:
+        raise DecodeError("field" if count else "cbor")
+    if number > RECORDS_MAX:
         raise DecodeError("field")
-    return [_record(item) for item in value]
+    return [_record(item) for item in load_arrays_untrusted(data, start, number)]
 
 
 def _record(item: Any) -> Record:
@@ -142,6 +157,11 @@ def _record_items(record: Record) -> list[Any]:
     ]
 
 
+def _never(_: list[Any]) -> Frame:
+    """A table chunk whose head is written longer than need be."""
+    raise DecodeError("field")
+
+
 FRAME_CODERS: Final[
     dict[int, tuple[int, Callable[[Any], list[Any]], Callable[[list[Any]], Frame]]]
 ] = {
@@ -153,7 +173,7 @@ FRAME_CODERS: Final[
     SyncMembers.code: (
         1,
         lambda m: [[_record_items(record) for record in m.records]],
-        lambda f: SyncMembers(_records(f[0])),
+        _never,
     ),
     SyncEnd.code: (
         2,

@@ -8,11 +8,14 @@ nobody changes one after it was made.
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
 from trio_gossip.addresses import Address
+
+BUDGET_MS_MAX: Final = 600_000
+"""Longest time a helper may be asked to try: ten minutes."""
 
 
 @attrs.define(slots=True, weakref_slot=False)

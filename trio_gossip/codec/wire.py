@@ -13,10 +13,11 @@ from cbor2 import dumps
 
 from trio_gossip.codec import fields
 from trio_gossip.codec.base import DecodeError
-from trio_gossip.codec.cbor import load_untrusted
+from trio_gossip.codec.cbor import load_arrays_untrusted
 from trio_gossip.codec.fields import pack_address
 from trio_gossip.codec.frames import FRAME_CODERS, FrameDecoder, frame_header
 from trio_gossip.codec.messages import (
+    BUDGET_MS_MAX,
     Ack,
     Alive,
     Broadcast,
@@ -34,14 +35,11 @@ from trio_gossip.codec.messages import (
 )
 from trio_gossip.codec.version import WIRE_VERSION
 
-PARTS_MAX: Final = 254
+PARTS_MAX: Final = 127
 """Messages in a packet; with the version, the array has a head of at most two bytes."""
 
 PACKET_BYTES_MAX: Final = 65507
 """Largest payload of a UDP datagram over IPv4."""
-
-BUDGET_MS_MAX: Final = 600_000
-"""Longest time a helper may be asked to try: ten minutes."""
 
 _SHORT_HEAD_PARTS: Final = 22
 """With more messages than this the array head takes two bytes instead of one."""
@@ -87,14 +85,9 @@ class NativeCodec:
         """Split and check a packet."""
         if len(data) > PACKET_BYTES_MAX:
             raise DecodeError("oversized")
-        items = load_untrusted(data)
-        if type(items) is not list or not 2 <= len(items) <= PARTS_MAX + 1:
-            raise DecodeError("shape")
-        if type(items[0]) is not int:
-            raise DecodeError("shape")
-        if items[0] != WIRE_VERSION:
-            raise DecodeError("version")
-        return [_decode_message(item) for item in items[1:]]
+        count, start = _packet_count(data)
+        arrays = load_arrays_untrusted(data, start, count)
+        return [_decode_message(item) for item in arrays]
 
     def encode_frame(self, frame: Frame) -> bytes:
         """Encode one frame with its length."""
@@ -104,6 +97,26 @@ class NativeCodec:
     def stream_decoder(self, *, accepted: bool) -> FrameDecoder:
         """A fresh decoder; this wire is the same in both directions."""
         return FrameDecoder()
+
+
+def _packet_count(data: bytes) -> tuple[int, int]:
+    """How many messages a packet says it has, and where the first one starts.
+
+    Raises:
+        DecodeError: its head is not that of a packet of this version.
+    """
+    if len(data) < 3:
+        raise DecodeError("cbor")
+    items, start = data[0] - 0x80, 1
+    if data[0] == 0x98:
+        items, start = data[1], 2
+    elif items > 23:
+        raise DecodeError("shape")
+    if not 2 <= items <= PARTS_MAX + 1:
+        raise DecodeError("shape")
+    if data[start] != WIRE_VERSION:
+        raise DecodeError("version" if data[start] < 0x1C else "shape")
+    return items - 1, start + 1
 
 
 def _decode_message(item: object) -> Message:

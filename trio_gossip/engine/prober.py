@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trio_gossip.codec.messages import IndirectPing, Ping, Suspect
+from trio_gossip.codec.messages import BUDGET_MS_MAX, IndirectPing, Ping, Suspect
 from trio_gossip.engine.origin import OWN
 from trio_gossip.engine.probe import Probe
 from trio_gossip.members import MemberState
@@ -84,7 +84,7 @@ class Prober:
         node = self._node
         probe = self._probe
         assert probe is not None, "the probe timer outlived its probe"
-        budget = int(1000 * (probe.ends - node.now))
+        budget = min(max(int(1000 * (probe.ends - node.now)), 0), BUDGET_MS_MAX)
         for helper in node.peers(node.config.indirect_probes, besides=probe.target):
             member = helper.member
             request = IndirectPing(
