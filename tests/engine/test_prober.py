@@ -370,3 +370,19 @@ def test_a_stream_ping_that_cannot_be_dialled_is_evidence_and_no_verdict() -> No
     bench.take(bench.engine.exchange_failed(opened.exchange, refused, now=bench.now))
     assert bench.state(ping.target) is MemberState.ALIVE
     assert bench.count("dial_refused") == 1
+
+
+@pytest.mark.parametrize(("interval", "timeout", "late"), [(700.0, 0.5, 0.0), (1.0, 0.95, 0.08)])
+def test_the_budget_of_a_helper_stays_within_what_the_wire_takes(
+    interval: float, timeout: float, late: float
+) -> None:
+    """A round of 700 s, or a wake-up 80 ms late, made packets that every receiver dropped."""
+    bench = Bench(probe_interval=interval, probe_timeout=timeout)
+    bench.know("a", "b")
+    _, ping = bench.wait_for(Ping, limit=1000.0)
+    bench.wait(timeout - 0.001)
+    bench.now += late + 0.001
+    bench.take(bench.engine.handle_timeout(now=bench.now))
+    [request] = bench.messages(IndirectPing)
+    assert 0 <= request.budget <= 600_000
+    assert request.sequence == ping.sequence
