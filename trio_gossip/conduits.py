@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import attrs
 import trio
@@ -15,8 +15,12 @@ from trio_gossip.transport import classify_dial_error
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
-    from trio_gossip.driver import Driver
+    from trio_gossip.config import Config
+    from trio_gossip.engine import Engine, Output
     from trio_gossip.engine.outputs import ExchangeId, OpenExchange
+    from trio_gossip.events import Event
+    from trio_gossip.subscription import Subscriptions
+    from trio_gossip.transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +45,29 @@ class _Conduit:
     waiting: trio.CancelScope | None = None
 
 
+class Host(Protocol):
+    """What the streams need of the driver that owns them."""
+
+    config: Config
+    engine: Engine
+    subscriptions: Subscriptions
+    transport: Transport
+
+    def perform(self, outputs: list[Output]) -> None:
+        """Do what a turn of the engine decided."""
+        ...
+
+    def publish(self, event: Event) -> None:
+        """Tell the application."""
+        ...
+
+
 class Conduits:
     """All streams of one cluster."""
 
     nursery: trio.Nursery
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Host) -> None:
         self._driver = driver
         self._engine = driver.engine
         self._open: dict[ExchangeId, _Conduit] = {}

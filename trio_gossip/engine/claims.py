@@ -165,14 +165,8 @@ class Claims:
     def suspect(self, claim: Suspect, origin: Origin, tried: tuple[str, ...] = ()) -> None:
         """A member is accused of not answering."""
         node = self._node
-        entry = node.table.get(claim.name)
+        entry = self._accused(claim, origin, "suspect_unknown")
         if entry is None:
-            node.counters.bump("suspect_unknown")
-            return
-        if claim.name == node.name:
-            self._refutation.accused(claim.incarnation, origin)
-            return
-        if not self._plausible(claim, entry):
             return
         member = entry.member
         if claim.accuser == claim.name:
@@ -188,14 +182,23 @@ class Claims:
         else:
             self._start_suspicion(claim, entry, origin, tried)
 
-    def _plausible(self, claim: Suspect | Dead, entry: Entry) -> bool:
-        """An accusation far above any incarnation that the member can have reached is a lie or
-        a fault: believed, it could only be refuted by climbing as high.
+    def _accused(self, claim: Suspect | Dead, origin: Origin, unknown: str) -> Entry | None:
+        """The row that an accusation is about, unless it is about us, nobody or implausible.
+
+        An accusation far above any incarnation that the member can have reached is a lie or a
+        fault: believed, it could only be refuted by climbing as high.
         """
-        if claim.incarnation - entry.evidence <= INCARNATION_JUMP_MAX:
-            return True
-        self._node.counters.bump("accusation_implausible")
-        return False
+        node = self._node
+        entry = node.table.get(claim.name)
+        if entry is None:
+            node.counters.bump(unknown)
+        elif entry is node.me:
+            self._refutation.accused(claim.incarnation, origin)
+        elif claim.incarnation - entry.evidence > INCARNATION_JUMP_MAX:
+            node.counters.bump("accusation_implausible")
+        else:
+            return entry
+        return None
 
     def _stale_accusation(self, claim: Suspect | Dead, entry: Entry, origin: Origin) -> None:
         """The accuser has not heard of the refutation: tell it, if it told us itself."""
@@ -270,15 +273,8 @@ class Claims:
 
     def dead(self, claim: Dead, origin: Origin) -> None:
         """A member is declared failed, or says itself that it left."""
-        node = self._node
-        entry = node.table.get(claim.name)
+        entry = self._accused(claim, origin, "dead_unknown")
         if entry is None:
-            node.counters.bump("dead_unknown")
-            return
-        if claim.name == node.name:
-            self._refutation.accused(claim.incarnation, origin)
-            return
-        if not self._plausible(claim, entry):
             return
         member = entry.member
         if claim.incarnation < member.incarnation:
