@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.engine.bench import Bench, address_of, alive
-from tests.engine.test_exchanges import record, table
+from tests.engine.exchanging import record, table
 from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import Ack, Alive, Conflict, Dead, Ping, StreamAck, Suspect
 from trio_gossip.engine.takeover import PENDING_MAX
