@@ -137,7 +137,8 @@ class Claims:
         suspicion = self._drop_suspicion(claim.name)
         node.timers.cancel(("reap", claim.name))
         node.table.replace(entry, claimed_member(claim), now=node.now)
-        node.members_changed()
+        if not before.is_active:
+            node.members_changed()
         node.tell(claim)
         moved = before.address != claim.address
         if not before.is_active:

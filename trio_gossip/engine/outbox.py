@@ -33,6 +33,7 @@ class Outbox:
         "_counters",
         "_outputs",
         "_packet_limit",
+        "_part_max",
         "_queue",
         "commands",
         "transmit_limit",
@@ -45,6 +46,7 @@ class Outbox:
         self._queue = queue
         self._counters = counters
         self._packet_limit = packet_limit
+        self._part_max = codec.room(packet_limit).free
         self._outputs: list[Output] = []
         self.commands: dict[Token, ExchangeId | None] = {}
         """Commands of the local program that have not ended, and the stream each one uses."""
@@ -93,7 +95,7 @@ class Outbox:
 
     def fits(self, data: bytes) -> bool:
         """True when an encoded message fits a packet."""
-        return self._codec.room(self._packet_limit).take(len(data))
+        return len(data) <= self._part_max
 
     def open(self, exchange: ExchangeId, address: Address, peer_name: str | None) -> None:
         """Ask for a stream."""
