@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -316,7 +316,7 @@ async def serve_cluster(
 
 
 @asynccontextmanager
-async def open_cluster(config: Config, transport: Transport) -> AsyncIterator[Cluster]:
+async def open_cluster(config: Config, transport: Transport) -> AsyncGenerator[Cluster, None]:
     """Be a member of a cluster for the length of a block.
 
     Leaving the block normally says goodbye within ``leave_timeout``; an exception or a

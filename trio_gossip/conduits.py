@@ -41,7 +41,7 @@ class _Conduit:
     """What the engine wants done on one stream, and the scope of what is being waited for."""
 
     exchange: ExchangeId
-    actions: deque[_Action] = attrs.field(factory=deque)
+    actions: deque[_Action] = attrs.field(factory=deque[_Action])
     waiting: trio.CancelScope | None = None
 
 

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
-from trio_gossip.addresses import Address, parse_address
+from trio_gossip.addresses import Address
+from trio_gossip.config_faults import config_faults
 from trio_gossip.errors import ConfigError
-from trio_gossip.members import META_BYTES_MAX, Member, Versions, name_fault
-
-PACKET_BYTES_MIN: Final = 900
-"""Smallest packet limit: room for an announcement with a name of 255 or a meta of 512 bytes.
-With both, ``open_cluster`` checks that they fit together."""
-
-SECONDS_MAX: Final = 1e9
-"""Longest of all durations, thirty years: in effect never."""
-
-NACK_FRACTION: Final = 0.8
-"""A relay answers "I could not reach it either" at this share of the time that its requester
-has left (Lifeguard paper, section IV-A). memberlist waits its whole probe timeout, so that
-at its defaults no nack is ever in time."""
+from trio_gossip.members import Member, Versions
 
 
 @attrs.frozen(kw_only=True)
@@ -163,148 +151,6 @@ class Config:
         return cls(name=name, **(values | changes))
 
     def __attrs_post_init__(self) -> None:
-        faults = list(_faults(self))
+        faults = list(config_faults(self))
         if faults:
             raise ConfigError("; ".join(faults))
-
-
-_POSITIVE_SECONDS = (
-    "probe_interval",
-    "probe_timeout",
-    "gossip_interval",
-    "stream_timeout",
-    "rejoin_interval",
-    "stall_threshold",
-    "push_pull_interval",
-)
-_SECONDS = (
-    "gossip_to_dead_time",
-    "reap_time",
-    "tombstone_time",
-    "rejoin_memory",
-    "leave_timeout",
-    "leave_linger",
-)
-_COUNTS = {
-    "indirect_probes": (0, 32),
-    "awareness_max": (1, 64),
-    "suspicion_mult": (1, 64),
-    "suspicion_max_timeout_mult": (1, 64),
-    "gossip_nodes": (1, 64),
-    "retransmit_mult": (1, 64),
-    "packet_bytes_max": (PACKET_BYTES_MIN, 65507),
-    "sync_chunk_members": (1, 256),
-    "sync_concurrent_max": (1, 4096),
-    "members_max": (2, 1048576),
-    "leave_acks": (0, 32),
-    "broadcast_queue_max": (1, 1048576),
-    "message_bytes_max": (1, 20 * 1024 * 1024),
-}
-
-
-def _faults(config: Config) -> list[str]:
-    """Every reason for which ``config`` cannot work, each as one clause."""
-    faults = _value_faults(config)
-    if faults:  # relations between values that are wrong by themselves say nothing new
-        return faults
-    if config.probe_timeout >= config.probe_interval:
-        faults.append(
-            f"probe_timeout ({config.probe_timeout}) must be below probe_interval"
-            f" ({config.probe_interval}), or helpers have no time to answer"
-        )
-    if config.stall_threshold >= config.probe_interval:
-        faults.append(
-            f"stall_threshold ({config.stall_threshold}) must be below probe_interval"
-            f" ({config.probe_interval}), or a stall is never noticed"
-        )
-    if config.gossip_interval > config.probe_interval:
-        faults.append(
-            f"gossip_interval ({config.gossip_interval}) must not exceed probe_interval"
-            f" ({config.probe_interval}), or a refutation spreads too late"
-        )
-    if config.reap_time < config.gossip_to_dead_time:
-        faults.append(
-            f"reap_time ({config.reap_time}) must not be below gossip_to_dead_time"
-            f" ({config.gossip_to_dead_time}): a reaped member cannot be told"
-        )
-    if config.tombstone_time < config.reap_time:
-        faults.append(
-            f"tombstone_time ({config.tombstone_time}) must not be below reap_time"
-            f" ({config.reap_time})"
-        )
-    if config.leave_linger > config.leave_timeout:
-        faults.append(
-            f"leave_linger ({config.leave_linger}) must not exceed leave_timeout"
-            f" ({config.leave_timeout})"
-        )
-    return faults
-
-
-def _value_faults(config: Config) -> list[str]:
-    """Faults of single values."""
-    faults: list[str] = []
-    name: object = config.name  # callers without a type checker pass anything
-    meta: object = config.meta
-    if not isinstance(name, str):
-        faults.append("name must be text")
-    elif fault := name_fault(name):
-        faults.append(f"name {name[:40]!r} {fault}")
-    if not isinstance(meta, bytes):
-        faults.append("meta must be bytes")
-    elif len(meta) > META_BYTES_MAX:
-        faults.append(f"meta has {len(meta)} bytes, at most {META_BYTES_MAX} are allowed")
-    for field in _POSITIVE_SECONDS + _SECONDS:
-        value = getattr(config, field)
-        if not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
-            faults.append(f"{field} ({value!r}) must be a finite number of seconds, not negative")
-        elif value == 0 and field in _POSITIVE_SECONDS:
-            faults.append(f"{field} must be more than 0 seconds")
-    for field, (low, high) in _COUNTS.items():
-        value = getattr(config, field)
-        if type(value) is not int or not low <= value <= high:
-            faults.append(f"{field} ({value!r}) must be a whole number from {low} to {high}")
-    share: object = config.broadcast_share
-    if not isinstance(share, int | float) or not 0.0 <= share <= 0.9:
-        faults.append(f"broadcast_share ({share!r}) must be from 0.0 to 0.9")
-    first: object = config.incarnation
-    if first is not None and (type(first) is not int or not 1 <= first < 2**48):
-        faults.append(f"incarnation ({first!r}) must be a whole number from 1 to 2**48 - 1")
-    faults.extend(_version_faults(config.versions))
-    networks: object = config.allowed_networks
-    if not isinstance(networks, tuple):
-        return [*faults, "allowed_networks must be a tuple of texts"]
-    for network in networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            faults.append(f"allowed_networks: {error}")
-    if config.advertise is not None:
-        faults.extend(_advertise_faults(config.advertise))
-    return faults
-
-
-def _advertise_faults(address: object) -> list[str]:
-    if not isinstance(address, Address):
-        return [f"advertise ({address!r}) must be an Address; see parse_address"]
-    try:
-        parsed = parse_address(str(address))
-    except ValueError as error:
-        return [f"advertise: {error}"]
-    if parsed.is_wildcard or not parsed.port:
-        return [f"advertise ({address}) is no address that others can reach"]
-    if parsed != address:
-        return [f"advertise ({address}) must be spelled {parsed}"]
-    return []
-
-
-def _version_faults(versions: object) -> list[str]:
-    if not isinstance(versions, Versions):
-        return [f"versions ({versions!r}) must be Versions"]
-    numbers = attrs.astuple(versions)
-    if not all(type(number) is int and 0 <= number <= 255 for number in numbers):
-        return ["versions must be numbers from 0 to 255"]
-    if not 1 <= versions.protocol_min <= versions.protocol <= versions.protocol_max:
-        return ["versions: protocol must lie between protocol_min (1 or more) and protocol_max"]
-    if not versions.user_min <= versions.user <= versions.user_max:
-        return ["versions: user must lie between user_min and user_max"]
-    return []

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 JOINS_AT_ONCE: Final = 16
 """Seeds that are dialled at the same time."""
 
+NAMES_MAX: Final = 64
+"""Host names of seeds that are resolved again; the same number as the engine remembers."""
+
 REFRESH_INTERVALS: Final = 10
 """Host names of seeds are resolved again after this many rejoin intervals: in a cluster manager
 the same name leads to other addresses every day."""
@@ -76,7 +79,7 @@ class Joiner:
                 results[seed] = JoinResult(seed, error=unknown)
                 return
             if places != [address]:
-                self._names[seed] = address
+                self._remember(seed, address)
             outcomes: list[JoinResult] = []
             try:
                 async with trio.open_nursery() as nursery:
@@ -86,6 +89,13 @@ class Joiner:
                 raise_unwrapped(group)
         outcomes.sort(key=lambda outcome: not outcome.joined)
         results[seed] = outcomes[0]
+
+    def _remember(self, seed: str, address: Address) -> None:
+        """Keep a host name for :meth:`refresh`; the oldest makes room."""
+        self._names.pop(seed, None)
+        self._names[seed] = address
+        if len(self._names) > NAMES_MAX:
+            del self._names[next(iter(self._names))]
 
     async def _join_address(self, seed: str, address: Address, outcomes: list[JoinResult]) -> None:
         engine = self._driver.engine

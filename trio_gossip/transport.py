@@ -134,9 +134,12 @@ class Transport(AsyncResource):
         Raises:
             OSError: the host is not known.
         """
-        found = await trio.socket.getaddrinfo(
-            address.host, address.port, type=trio.socket.SOCK_STREAM
-        )
+        try:
+            found = await trio.socket.getaddrinfo(
+                address.host, address.port, type=trio.socket.SOCK_STREAM
+            )
+        except UnicodeError as error:  # the IDNA codec, for a label of more than 63 characters
+            raise OSError(f"{address.host!r} is no host name: {error}") from error
         addresses = (Address(canonical_host(str(place[0])), int(place[1])) for *_, place in found)
         return list(dict.fromkeys(addresses))
 

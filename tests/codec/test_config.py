@@ -11,7 +11,8 @@ import attrs
 import pytest
 
 from trio_gossip.addresses import Address
-from trio_gossip.config import PACKET_BYTES_MIN, Config
+from trio_gossip.config import Config
+from trio_gossip.config_faults import PACKET_BYTES_MIN
 from trio_gossip.errors import ConfigError, GossipError
 from trio_gossip.members import Versions
 

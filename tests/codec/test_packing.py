@@ -20,7 +20,8 @@ from trio_gossip.codec.messages import (
     Suspect,
 )
 from trio_gossip.codec.wire import BUDGET_MS_MAX, PARTS_MAX
-from trio_gossip.config import PACKET_BYTES_MIN, Config
+from trio_gossip.config import Config
+from trio_gossip.config_faults import PACKET_BYTES_MIN
 from trio_gossip.members import INCARNATION_MAX, META_BYTES_MAX, NAME_BYTES_MAX
 
 codec = NativeCodec()

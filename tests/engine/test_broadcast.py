@@ -163,3 +163,27 @@ def test_packets_are_never_over_the_budget_and_nothing_is_sent_too_often(
     assert len(sent) == len(fitting)
     assert all(count == 3 for count in sent.values())
     assert drops.count == 0
+
+
+def test_no_transmission_is_spent_on_the_member_that_the_news_is_about() -> None:
+    """With two transmissions in a cluster of three, the third member often heard nothing."""
+    subject, _ = queue()
+    subject.membership.put("a", b"alive a", subject="a")
+    subject.membership.put("b", b"dead b!!")
+    assert subject.fill(PacketRoom(1400), 4, "a") == [b"dead b!!"]
+    assert subject.fill(PacketRoom(1400), 4, "b") == [b"alive a", b"dead b!!"]
+    subject.user.put("u", b"user")
+    assert subject.fill(PacketRoom(1400), 4, "a") == [b"dead b!!", b"user"]
+
+
+def test_the_subject_hears_accusations() -> None:
+    from tests.engine.bench import Bench
+    from trio_gossip.codec.messages import Alive, Suspect
+
+    bench = Bench()
+    bench.know("a", "b")
+    bench.receive("b", Suspect(1, "a", "b"))
+    bench.clear()
+    bench.wait(1.0)
+    assert [m.name for m in bench.messages(Suspect, to="a")]
+    assert "b" not in {m.name for m in bench.messages(Alive, to="b")}

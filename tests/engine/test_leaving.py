@@ -165,3 +165,18 @@ def test_who_is_not_a_member_any_more_is_not_told() -> None:
     bench.clear()
     bench.take(bench.engine.leave(token=1, now=bench.now))
     assert {sent.address for sent in bench.sent} <= {address_of("b"), address_of("c")}
+
+
+def test_who_wants_no_acknowledgement_still_tells() -> None:
+    bench = leaving("a", "b", leave_acks=0)
+    assert {sent.address for sent in bench.sent} == {address_of("a"), address_of("b")}
+    assert bench.results[1].result == 0
+    assert bench.engine.statistics().questions == 0
+
+
+def test_members_that_have_not_heard_are_told_again_while_we_linger() -> None:
+    bench = leaving("a", "b", "c", "d", "e")
+    acknowledge(bench, 3)
+    bench.clear()
+    bench.wait(0.45)
+    assert len(bench.messages(Leave)) == 4, "two members, two more rounds"

@@ -280,3 +280,26 @@ def test_alive_messages_that_move_a_name_carry_who_checked() -> None:
     bench.receive("a", alive("b", 9, address=Address("h-new", 2), vouched_by="ghost"))
     assert bench.member("b").address == address_of("b")
     assert isinstance(bench.sent[-1].messages[0], Ping | Alive)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_restart_waits_for_the_next_push_pull_because_gossip_missed_somebody(seed: int) -> None:
+    """At N=8 the transmit limit of 4 let one restart in twenty wait up to 21 seconds."""
+    world = cluster(*[f"n{number}" for number in range(8)], seed=seed)
+    world.crash("n3")
+    world.run(1.0 if seed % 2 else 15.0)
+    world.start("n3", Address("h-n3", 7947) if seed % 3 else None)
+    world.join("n3", "n0")
+    assert world.run_until(world.agree, 2.0)
+
+
+def test_a_member_held_failed_that_pings_from_another_port_is_told_too() -> None:
+    bench = Bench()
+    bench.know("a", "b")
+    bench.receive("b", Dead(1, "a", "b"))
+    bench.clear()
+    ping = Ping(7, "me", "a")
+    bench.receive(Address("h-a", 7999), ping)
+    [accusation] = bench.messages(Dead)
+    assert (accusation.name, accusation.incarnation) == ("a", 1)
+    assert bench.count("answer_withheld") == 1, "a stranger gets no more bytes than it sent"

@@ -20,7 +20,7 @@ from trio_gossip.events import (
     Delivery,
     MessageReceived,
 )
-from trio_gossip.failures import RefusalReason
+from trio_gossip.failures import DialFailure, RefusalReason
 
 
 def send(bench: Bench, payload: bytes, name: str = "a") -> int:
@@ -111,3 +111,22 @@ def test_a_message_that_is_not_taken_in_time_fails_at_both_ends() -> None:
     receiver.frames(exchange, MessageOpen("s", "me", 1), MessageChunk(b"x"))
     receiver.wait(receiver.config.stream_timeout + 0.1)
     assert closes(receiver, exchange) == [CloseExchange(exchange)]
+
+
+def test_messages_that_nobody_reads_are_held_up_to_a_bound() -> None:
+    """256 streams with 20 MiB each would have been five gigabytes."""
+    bench = Bench(message_bytes_max=100_000)
+    waiting = []
+    for _ in range(4):
+        exchange = bench.accept("s")
+        bench.frames(exchange, MessageOpen("s", "me", 100_000), MessageChunk(bytes(100_000)))
+        waiting.append(exchange)
+    assert len(bench.seen(MessageReceived)) == 4
+    extra = bench.accept("s")
+    bench.frames(extra, MessageOpen("s", "me", 10), MessageChunk(bytes(10)))
+    assert refusal_of(bench, extra).reason == RefusalReason.BUSY
+    bench.take(bench.engine.exchange_delivered(waiting[0], now=bench.now))
+    bench.take(bench.engine.exchange_failed(waiting[1], DialFailure.RESET, now=bench.now))
+    bench.frames(waiting[2], Refusal(RefusalReason.BUSY, ""))
+    bench.wait(bench.config.stream_timeout + 0.1)
+    assert bench.engine._parts.mail.held == 0

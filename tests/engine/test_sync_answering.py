@@ -196,3 +196,32 @@ def test_inputs_for_an_exchange_that_has_ended_are_ignored() -> None:
         engine.exchange_failed(exchange, DialFailure.RESET, now=bench.now),
     ):
         assert outputs == []
+
+
+def test_frames_after_the_end_of_a_table_are_refused() -> None:
+    """Each further end made us walk the whole table again; further members went unchecked."""
+    bench = Bench()
+    exchange = bench.accept()
+    bench.frames(exchange, *table(record("peer")), SyncMembers([record("late")]))
+    assert bench.count("frame_unexpected") == 1
+    assert bench.engine.member("late") is None
+    assert bench.engine._parts.sync.answering == 0
+
+
+def test_tables_that_wait_to_be_merged_keep_their_place() -> None:
+    bench = Bench(sync_concurrent_max=1, members_max=1000)
+    exchange = bench.accept()
+    names = ["peer", *(f"n{number}" for number in range(400))]
+    opening = SyncOpen("peer", address_of("peer"), False)
+    chunks = [SyncMembers([record(name) for name in names[at : at + 200]]) for at in (0, 200, 400)]
+    bench.frames(exchange, opening, *chunks, SyncEnd(401))
+    bench.frames_sent(exchange)
+    assert len(bench.engine.members()) < 401, "it is still being merged"
+    other = bench.accept()
+    bench.frames(other, opening)
+    assert refusal_of(bench, other).reason == RefusalReason.BUSY
+    bench.wait(0.0)
+    assert len(bench.engine.members()) == 402
+    third = bench.accept()
+    bench.frames(third, *table(record("peer")))
+    assert isinstance(bench.frames_sent(third)[-1], SyncEnd)

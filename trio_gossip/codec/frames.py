@@ -130,10 +130,10 @@ def _records(data: bytes) -> list[Record]:
     return [_record(item) for item in load_arrays_untrusted(data, start, number)]
 
 
-def _record(item: Any) -> Record:
-    if type(item) is not list or len(item) != 6:
+def _record(item: list[Any]) -> Record:
+    if len(item) != 6:
         raise DecodeError("field")
-    state = item[5]
+    state: object = item[5]
     if type(state) is not int or not 0 <= state <= 3:
         raise DecodeError("field")
     return Record(

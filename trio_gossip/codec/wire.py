@@ -41,6 +41,10 @@ PARTS_MAX: Final = 127
 PACKET_BYTES_MAX: Final = 65507
 """Largest payload of a UDP datagram over IPv4."""
 
+CHUNK_BYTES: Final = 64 * 1024
+"""Bytes of a reliable message in one frame; small beside the longest frame, so that a slow
+link shows progress often."""
+
 _SHORT_HEAD_PARTS: Final = 22
 """With more messages than this the array head takes two bytes instead of one."""
 
@@ -67,8 +71,6 @@ class PacketRoom:
 class NativeCodec:
     """The :class:`~trio_gossip.codec.base.Codec` of the native wire."""
 
-    chunk_bytes: Final = 64 * 1024
-
     def encode(self, message: Message) -> bytes:
         """Encode one message."""
         return _ENCODERS[type(message)](message)
@@ -93,6 +95,11 @@ class NativeCodec:
         """Encode one frame with its length."""
         body = dumps([WIRE_VERSION, frame.code, *FRAME_CODERS[frame.code][1](frame)])
         return frame_header(len(body)) + body
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a reliable message in one frame."""
+        return CHUNK_BYTES
 
     def stream_decoder(self, *, accepted: bool) -> FrameDecoder:
         """A fresh decoder; this wire is the same in both directions."""
@@ -119,10 +126,8 @@ def _packet_count(data: bytes) -> tuple[int, int]:
     return items - 1, start + 1
 
 
-def _decode_message(item: object) -> Message:
-    if type(item) is not list or not item:
-        raise DecodeError("shape")
-    code = item[0]
+def _decode_message(item: list[Any]) -> Message:
+    code: object = item[0]
     if type(code) is not int or not 0 <= code <= 255:
         raise DecodeError("shape")
     if code >= len(_DECODERS):

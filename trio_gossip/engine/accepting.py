@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trio_gossip.codec.messages import MessageOpen, StreamAck, StreamPing, SyncOpen
-from trio_gossip.engine.mail import Receiver
+from trio_gossip.engine.mail import Mail, Receiver
 from trio_gossip.engine.session import Exchange, Session
 from trio_gossip.engine.sync import Answering
 from trio_gossip.failures import RefusalReason
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Accepting(Session):
     """Waits for the opening frame and hands the exchange to the right session."""
 
-    def __init__(self, node: Node, streams: Streams, sync: Sync) -> None:
+    def __init__(self, node: Node, streams: Streams, sync: Sync, mail: Mail) -> None:
         self._node = node
         self._streams = streams
         self._sync = sync
+        self._mail = mail
 
     def frame(self, exchange: Exchange, frame: Frame) -> None:
         if isinstance(frame, SyncOpen):
@@ -32,7 +33,7 @@ class Accepting(Session):
             exchange.peer_name = frame.source
             answering.begin(exchange, frame)
         elif isinstance(frame, MessageOpen):
-            receiver = Receiver(self._streams, self._node)
+            receiver = Receiver(self._streams, self._node, self._mail)
             exchange.session = receiver
             exchange.peer_name = frame.sender
             receiver.begin(exchange, frame)

@@ -24,6 +24,7 @@ class _Entry:
     rank: _Rank
     key: object
     data: bytes
+    subject: str | None
 
 
 class Lane:
@@ -53,16 +54,21 @@ class Lane:
         """Bytes of the message that is next in order; 0 when there is none."""
         return -self._order[0][1] if self._order else 0
 
-    def put(self, key: object, data: bytes) -> None:
+    def put(self, key: object, data: bytes, subject: str | None = None) -> None:
         """Queue a message. When the lane is full the most transmitted, then the shortest, then
         the oldest message is dropped and counted.
+
+        Args:
+            key: a queued message of this key is replaced.
+            data: the encoded message.
+            subject: the member that knows it already, because it said so itself.
         """
         self.discard(key)
         if len(self._order) >= self.limit:
             self._remove(self._order[-1])
             self._dropped()
         self._next_id += 1
-        self._insert(self._next_id, key, data, 0)
+        self._insert(self._next_id, key, data, subject, 0)
 
     def discard(self, key: object) -> None:
         """Forget the queued message of ``key``, if there is one."""
@@ -77,13 +83,18 @@ class Lane:
         self._order.clear()
         self.size = 0
 
-    def fill(self, room: Room, transmit_limit: int) -> list[bytes]:
+    def fill(self, room: Room, transmit_limit: int, peer: str | None = None) -> list[bytes]:
         """Take messages in order as long as they fit; each counts as sent once more.
 
-        A message that has been sent ``transmit_limit`` times is finished and forgotten.
+        A message that has been sent ``transmit_limit`` times is finished and forgotten. None
+        is spent on the ``peer`` that it is about: with two transmissions in a cluster of three,
+        that would leave it to luck whether the third member hears of it.
         """
         taken: list[_Rank] = []
+        entries = self._entries
         for rank in self._order:
+            if peer is not None and entries[-rank[2]].subject == peer:
+                continue
             if room.take(-rank[1]):
                 taken.append(rank)
             elif room.free < _SMALLEST_MESSAGE:
@@ -93,13 +104,15 @@ class Lane:
             entry = self._remove(rank)
             parts.append(entry.data)
             if rank[0] + 1 < transmit_limit:
-                self._insert(-rank[2], entry.key, entry.data, rank[0] + 1)
+                self._insert(-rank[2], entry.key, entry.data, entry.subject, rank[0] + 1)
         return parts
 
-    def _insert(self, identity: int, key: object, data: bytes, sent: int) -> None:
+    def _insert(
+        self, identity: int, key: object, data: bytes, subject: str | None, sent: int
+    ) -> None:
         rank = (sent, -len(data), -identity)
         insort(self._order, rank)
-        self._entries[identity] = _Entry(rank, key, data)
+        self._entries[identity] = _Entry(rank, key, data, subject)
         self._by_key[key] = identity
         self.size += len(data)
 
@@ -138,14 +151,15 @@ class BroadcastQueue:
     def __len__(self) -> int:
         return len(self.urgent) + len(self.membership) + len(self.user)
 
-    def fill(self, room: Room, transmit_limit: int) -> list[bytes]:
-        """Messages for one packet, taken as :meth:`Lane.fill` does."""
+    def fill(self, room: Room, transmit_limit: int, peer: str | None = None) -> list[bytes]:
+        """Messages for one packet to ``peer``, taken as :meth:`Lane.fill` does."""
         parts = self.urgent.fill(room, transmit_limit) if len(self.urgent) else []
         if not len(self.user):
             if len(self.membership):
-                parts += self.membership.fill(room, transmit_limit)
+                parts += self.membership.fill(room, transmit_limit, peer)
             return parts
-        parts += self.membership.fill(_Reserved(room, self._reserve(room.free)), transmit_limit)
+        reserved = _Reserved(room, self._reserve(room.free))
+        parts += self.membership.fill(reserved, transmit_limit, peer)
         return parts + self.user.fill(room, transmit_limit)
 
     def _reserve(self, free: int) -> int:

@@ -14,8 +14,8 @@ class StallClock:
     should have woken us, this process was paused, suspended or overloaded. What expired
     meanwhile says nothing about others: our own questions and their answers waited alike. So
     engine time stands still for as long as we overslept, which moves *every* deadline by
-    as much: probe stages, suspicions, ticks. (detector.md C1; memberlist lets Go's timers
-    fire late and declares deaths on them.)
+    as much: probe stages, suspicions, ticks. memberlist lets Go's timers fire late and
+    declares deaths on them.
     """
 
     __slots__ = ("_last", "_offset", "_threshold", "lateness_max", "stalled", "stalls")

@@ -115,6 +115,8 @@ class Engine:
         parts.rejoin.remember([address])
 
         def done(members: int, diverged: bool, error: Exception | None) -> None:
+            if error is None:
+                self._presence.introduce()
             if diverged:
                 parts.rejoin.diverged(address)
             self._node.outbox.complete(token, members, error)

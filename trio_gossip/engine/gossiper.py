@@ -25,10 +25,12 @@ class Gossiper:
         if not len(node.queue):
             return
         targets = node.table.pick(config.gossip_nodes, self._wanted, node.rng)
+        told = False
         for entry in targets:
-            if not node.outbox.gossip(entry.member.address, entry.member.name):
-                break
-        if targets and len(node.queue):
+            told |= node.outbox.gossip(entry.member.address, entry.member.name)
+        # Of two members, neither tells the other what that one said itself: such news waits
+        # for a third, without waking us up.
+        if targets and len(node.queue) and (told or node.table.active > 2):
             node.timers.set(("gossip", 0), node.gossip_not_before)
 
     def _wanted(self, entry: Entry) -> bool:

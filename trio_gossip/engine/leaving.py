@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from trio_gossip.engine.claims import Claims
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.outputs import Token
+    from trio_gossip.members import Member
 
-SPREAD: Final = 2
-"""Members told at once for each acknowledgement that is wanted: some may be gone themselves."""
+TOLD_MAX: Final = 32
+"""Members told directly; in larger clusters gossip tells the others."""
 
 
 class Leaving:
@@ -32,6 +33,7 @@ class Leaving:
         self._tokens: list[Token] = []
         self._acked: dict[str, None] = {}
         self._questions: list[int] = []
+        self._told: list[Member] = []
         self._wanted = 0
         self._done = True
 
@@ -47,6 +49,7 @@ class Leaving:
         node.leaving = True
         self._tokens = [token]
         self._acked = {}
+        self._told = [entry.member for entry in node.peers(TOLD_MAX)]
         self._done = False
         mine = node.me.member
         node.table.replace(
@@ -57,21 +60,17 @@ class Leaving:
         node.queue.membership.discard(mine.name)
         node.queue.urgent.put(mine.name, node.codec.encode(goodbye))
         node.wake_gossip()
-        # table.active is without us now: everybody who could hear it.
-        self._wanted = min(node.config.leave_acks, node.table.active)
+        self._wanted = min(node.config.leave_acks, len(self._told))
         node.timers.set(("leave_timeout", 0), node.now + node.config.leave_timeout)
-        if self._wanted:
-            self.tell()
-        else:
+        self.tell()
+        if not self._wanted:
             self._finish()
 
     def tell(self) -> None:
-        """Timer: tell more members directly, until enough have acknowledged."""
+        """Timer: tell those again who have not acknowledged, until the leave is over."""
         node = self._node
         mine = node.me.member
-        missing = self._wanted - len(self._acked)
-        for entry in node.peers(SPREAD * missing):
-            member = entry.member
+        for member in self._told:
             if member.name in self._acked:
                 continue
             sequence = node.questions.ask(partial(self._heard, member.name))
@@ -87,9 +86,8 @@ class Leaving:
         self._acked[name] = None
         if len(self._acked) >= self._wanted:
             node = self._node
-            node.timers.cancel(("leave_tell", 0))
-            self._forget_questions()
-            node.timers.set(("leave_linger", 0), node.now + node.config.leave_linger)
+            if ("leave_linger", 0) not in node.timers:
+                node.timers.set(("leave_linger", 0), node.now + node.config.leave_linger)
 
     def timeout(self) -> None:
         """Timer: it has taken as long as it may."""

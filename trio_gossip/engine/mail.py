@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.messages import (
     Broadcast,
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from trio_gossip.engine.streams import Streams
     from trio_gossip.members import Member
 
+HELD_MESSAGES: Final = 4
+"""Reliable messages of the largest size whose bytes are held at once, complete or not; what
+comes beyond is refused as busy."""
+
 
 class Mail:
     """Sends and receives the application's messages."""
@@ -36,6 +40,8 @@ class Mail:
         self._seen = Seen()
         self._epoch = node.me.member.incarnation
         self._counter = 0
+        self.held = 0
+        """Bytes of reliable messages that have come and are not delivered yet."""
 
     def broadcast(self, payload: bytes, key: bytes | None) -> None:
         """Queue a message for everybody.
@@ -155,9 +161,10 @@ class _Sender(Session):
 class Receiver(Session):
     """Takes one message; acknowledges it when the application has room for it."""
 
-    def __init__(self, streams: Streams, node: Node) -> None:
+    def __init__(self, streams: Streams, node: Node, mail: Mail) -> None:
         self._streams = streams
         self._node = node
+        self._mail = mail
         self._sender = ""
         self._size = 0
         self._data = bytearray()
@@ -181,7 +188,17 @@ class Receiver(Session):
             self._streams.unexpected(exchange, frame)
             return
         self._data += frame.data
+        self._mail.held += len(frame.data)
+        if self._mail.held > HELD_MESSAGES * self._node.config.message_bytes_max:
+            self._release()
+            text = f"{self._node.name} holds too many messages that are not complete or not read"
+            self._streams.refuse(exchange, RefusalReason.BUSY, text[:200])
+            return
         self._deliver_if_complete(exchange)
+
+    def _release(self) -> None:
+        self._mail.held -= len(self._data)
+        self._data.clear()
 
     def _takes(self, data: bytes) -> bool:
         return 0 < len(data) <= self._size - len(self._data)
@@ -192,5 +209,12 @@ class Receiver(Session):
             self._node.outbox.deliver(exchange.id, message)
 
     def delivered(self, exchange: Exchange) -> None:
+        self._release()
         self._streams.send(exchange, MessageAck())
         self._streams.close(exchange)
+
+    def refused(self, exchange: Exchange, refusal: Refusal) -> None:
+        self._release()
+
+    def failed(self, exchange: Exchange, failure: DialFailure) -> None:
+        self._release()

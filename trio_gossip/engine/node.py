@@ -103,7 +103,8 @@ class Node:
         if not self.outbox.fits(data):
             self.counters.bump("message_too_large")  # another member has a larger packet limit
             return
-        self.queue.membership.put(claim.name, data)
+        subject = claim.name if type(claim) is Alive else None
+        self.queue.membership.put(claim.name, data, subject)
         self.wake_gossip()
 
     def wake_gossip(self) -> None:

@@ -80,14 +80,14 @@ class Outbox:
             else:
                 self._counters.bump("message_too_large")
         if piggyback and len(self._queue):
-            parts += self._queue.fill(room, self.transmit_limit)
+            parts += self._queue.fill(room, self.transmit_limit, peer_name)
         if parts:
             self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
 
     def gossip(self, address: Address, peer_name: str) -> bool:
         """Send queued news alone; False when there is none."""
         room = self._codec.room(self._packet_limit)
-        parts = self._queue.fill(room, self.transmit_limit)
+        parts = self._queue.fill(room, self.transmit_limit, peer_name)
         if not parts:
             return False
         self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))

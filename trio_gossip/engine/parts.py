@@ -60,7 +60,7 @@ class Parts:
         self.mail = Mail(node, self.streams)
         self.pinger = Pinger(node)
         self.gossiper = Gossiper(node)
-        self.streams.accept_session = lambda: Accepting(node, self.streams, self.sync)
+        self.streams.accept_session = lambda: Accepting(node, self.streams, self.sync, self.mail)
         self.messages = self._message_handlers(node)
         self.timers = self._timer_handlers()
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from trio_gossip.addresses import Address
+
 if TYPE_CHECKING:
-    from trio_gossip.addresses import Address
     from trio_gossip.members import Member
 
 
@@ -27,7 +28,7 @@ class Probe:
     began: float
     ends: float
     stream: int | None = None
-    _helpers: dict[Address, bool] = attrs.field(factory=dict, init=False)
+    _helpers: dict[Address, bool] = attrs.field(factory=dict[Address, bool], init=False)
 
     def asked(self, helper: Address) -> None:
         """A helper was asked."""

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from trio_gossip.codec.messages import Ack, Dead, Nack, Ping
-from trio_gossip.config import NACK_FRACTION
 from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import IndirectPing
     from trio_gossip.engine.node import Node
+
+NACK_FRACTION: Final = 0.8
+"""A relay answers "I could not reach it either" at this share of the time that its requester
+has left (Lifeguard paper, section IV-A). memberlist waits its whole probe timeout, so that
+at its defaults no nack is ever in time."""
 
 RELAYS_MAX: Final = 256
 """Pings made for others at once; further requests are counted and not served."""
@@ -43,15 +47,12 @@ class Relay:
         asker = node.table.get(message.source)
         reply_to = message.reply_to
         to = source if reply_to is None or not node.table.knows_address(reply_to) else reply_to
+        if asker is not None and asker.member.state is MemberState.FAILED:
+            # It lives, perhaps at another port, and we missed its return: let it speak up. This
+            # goes before the ack, for at an address that we do not know there may be no
+            # room for both, and only this one mends anything.
+            node.answer(to, message.source, Dead(asker.evidence, message.source, node.name))
         node.answer(to, message.source, Ack(message.sequence))
-        if (
-            asker is not None
-            and asker.member.state is MemberState.FAILED
-            and asker.member.address == source
-        ):
-            # It is alive and does not know that we hold it dead: let it refute.
-            accusation = Dead(asker.evidence, message.source, node.name)
-            node.outbox.packet(source, message.source, accusation, piggyback=False)
 
     def request(self, message: IndirectPing, source: Address) -> None:
         """A member asks us to ping a third one: only one that we know, at its own address.

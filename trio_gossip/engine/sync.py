@@ -115,6 +115,7 @@ class _Talk(Session):
         self._reader = sync.reader()
         self._sender: TableSender | None = None
         self._peer: SyncOpen | None = None
+        self._ended = False
 
     def _send_next(self, exchange: Exchange) -> bool:
         """Send the next frame; False when it was the last."""
@@ -126,13 +127,16 @@ class _Talk(Session):
 
     def frame(self, exchange: Exchange, frame: Frame) -> None:
         sync = self._sync
-        if isinstance(frame, SyncOpen) and self._peer is None:
+        if self._ended:
+            sync.streams.unexpected(exchange, frame)
+        elif isinstance(frame, SyncOpen) and self._peer is None:
             self._peer = frame
         elif isinstance(frame, SyncMembers) and self._peer is not None:
             if not self._reader.add(frame):
                 limit = self._node.config.members_max
                 self._refuse(exchange, RefusalReason.TOO_LARGE, f"more than {limit} members")
         elif isinstance(frame, SyncEnd) and self._peer is not None:
+            self._ended = True
             if not self._reader.is_complete(frame):
                 self._refuse(exchange, RefusalReason.MALFORMED, "members are missing")
                 return
@@ -225,16 +229,19 @@ class Answering(_Talk):
             self._end(exchange)
 
     def _end(self, exchange: Exchange) -> None:
-        """Free the place, and merge the peer's table if all of it came."""
+        """Merge the peer's table, if all of it came, and then free the place: tables that
+        wait to be merged are as many as there are places.
+        """
+        if self._sender is None:
+            self._sync.answering -= 1
+            return
+        records = self._reader.records
+        self._sync.merge.start(exchange.id, records, exchange.address, self._merged)
+
+    def _merged(self, diverged: bool) -> None:
+        del diverged
         self._sync.answering -= 1
-        if self._sender is not None:
-            bump = self._node.counters.bump
-            self._sync.merge.start(
-                exchange.id,
-                self._reader.records,
-                exchange.address,
-                lambda _: bump("sync_answered"),
-            )
+        self._node.counters.bump("sync_answered")
 
     def _complete(self, exchange: Exchange) -> None:
         self._sender = self._sync.table_sender(False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -113,11 +114,15 @@ class Takeover:
             return
         pending.pings += 1
         node.timers.set(("takeover", name), node.now + node.config.probe_timeout / PINGS)
-        sequence = node.questions.ask(lambda *_: self._answered(name))
+        sequence = node.questions.ask(partial(self._acked, name))
         if sequence is not None:
             pending.sequences.append(sequence)
             ping = Ping(sequence, name, node.name)
             node.outbox.packet(pending.old, name, ping, piggyback=False)
+
+    def _acked(self, name: str, sequence: int, source: Address) -> None:
+        del sequence, source
+        self._answered(name)
 
     def forget(self, name: str) -> None:
         """The row of ``name`` is gone."""

@@ -1,0 +1,133 @@
+"""Sphinx side of the generated parts.
+
+* ``:bound:`trio_gossip.module.CONSTANT``` and ``:bound:`Config.field``` write a name with its
+  present value; the build fails when it is gone.
+* ``:counter:`name``` writes a counter's name; the build fails when nothing counts under it.
+* ``.. precedence-table::``, ``.. suspicion-table::``, ``.. scale-table::`` and
+  ``.. preset-table::`` are tables that the code itself fills.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from bounds import bound, is_counter, spell
+from docutils import nodes
+from docutils.statemachine import StringList
+from precedence import CLAIMS, table
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon import GoogleDocstring
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+from timing import scale_rows, suspicion_rows
+
+from trio_gossip import Config
+
+
+class Bound(SphinxRole):
+    """A constant or setting with its value."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        try:
+            name, value = bound(self.text)
+        except LookupError as error:
+            return [], [self.inliner.reporter.error(str(error), line=self.lineno)]
+        return [nodes.literal(name, name), nodes.Text(f" = {value}")], []
+
+
+class Counter(SphinxRole):
+    """The name of a counter."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        if not is_counter(self.text):
+            message = f"nothing is counted under {self.text}"
+            return [], [self.inliner.reporter.error(message, line=self.lineno)]
+        return [nodes.literal(self.text, self.text)], []
+
+
+class _Table(SphinxDirective):
+    """A list table out of rows of text."""
+
+    def rows(self) -> list[list[str]]:
+        """The head first."""
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
+        for row in self.rows():
+            lines += [f"   {'* -' if not at else '  -'} {cell}" for at, cell in enumerate(row)]
+        holder = nodes.container()
+        self.state.nested_parse(StringList(lines, self.get_source_info()[0]), 0, holder)
+        return holder.children
+
+
+class PrecedenceTable(_Table):
+    """What each claim does to each state, found by asking an engine."""
+
+    def rows(self) -> list[list[str]]:
+        """The head first."""
+        return [["held", *CLAIMS], *table()]
+
+
+class SuspicionTable(_Table):
+    """How long a suspicion lasts."""
+
+    def rows(self) -> list[list[str]]:
+        """The head first."""
+        return [["N", "no confirmation", "one", "two"], *suspicion_rows()]
+
+
+class ScaleTable(_Table):
+    """What grows with the cluster."""
+
+    def rows(self) -> list[list[str]]:
+        """The head first."""
+        return [["N", "each message is sent", "seconds between push/pulls"], *scale_rows()]
+
+
+class PresetTable(_Table):
+    """The settings in which the presets differ."""
+
+    def rows(self) -> list[list[str]]:
+        """The head first."""
+        presets = [preset(name="x") for preset in (Config.lan, Config.wan, Config.local)]
+        rows = [["setting", "lan", "wan", "local"]]
+        for field in attrs.fields(Config):
+            values = [spell(getattr(preset, field.name)) for preset in presets]
+            if len(set(values)) > 1:
+                rows.append([f"``{field.name}``", *values])
+        return rows
+
+
+def _find_public(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element
+) -> nodes.Element | None:
+    """Annotations name a class by the module that defines it, or bare; the pages document it under
+    its public name. Follow both, when exactly one documented object ends in that name.
+    """
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or ("." in target and not target.startswith("trio_gossip")):
+        return None
+    domain = env.domains.python_domain
+    last = f".{target.rpartition('.')[2]}"
+    found = [name for name in domain.objects if name.endswith(last)]
+    if len(found) != 1:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", found[0], node, contnode)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register everything."""
+    # "This process's own health: 0 is healthy" is a sentence here and not a type with a
+    # description, as which napoleon reads the first colon of an attribute's docstring.
+    GoogleDocstring._consume_inline_attribute = lambda self: ("", self._consume_to_end())
+    app.add_role("bound", Bound())
+    app.add_role("counter", Counter())
+    app.add_directive("precedence-table", PrecedenceTable)
+    app.add_directive("preset-table", PresetTable)
+    app.add_directive("scale-table", ScaleTable)
+    app.add_directive("suspicion-table", SuspicionTable)
+    app.connect("missing-reference", _find_public)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

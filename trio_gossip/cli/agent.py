@@ -1,0 +1,283 @@
+"""``trio-gossip agent``: one member of a cluster, in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import trio
+
+from trio_gossip.addresses import Address, parse_address
+from trio_gossip.cli.lines import LINE_BYTES_MAX
+from trio_gossip.cli.output import LineOutput, standard_descriptor
+from trio_gossip.cli.printing import (
+    event_record,
+    left_record,
+    started_record,
+    to_json,
+    to_text,
+)
+from trio_gossip.cli.problems import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    BadInputError,
+    describe_os_error,
+    in_one_line,
+)
+from trio_gossip.cli.signals import Stop
+from trio_gossip.cli.stdin import read_lines
+from trio_gossip.cluster import Cluster, serve_cluster
+from trio_gossip.config import Config
+from trio_gossip.errors import ConfigError, JoinError, LocalProtocolError
+from trio_gossip.unwrapping import raise_unwrapped
+
+if TYPE_CHECKING:
+    from trio_gossip.events import JoinResult
+    from trio_gossip.subscription import Subscription
+    from trio_gossip.transport import Transport
+
+logger = logging.getLogger(__name__)
+
+PROFILES: Final[Mapping[str, Callable[..., Config]]] = {
+    "lan": Config.lan,
+    "wan": Config.wan,
+    "local": Config.local,
+}
+"""Presets by the name that the options use."""
+
+QUEUED_BROADCASTS_MAX: Final = 256
+"""Standard input is read no further while so many messages wait to be gossiped: a file that is
+piped in must not push its own first lines out of the bounded queue."""
+
+PRINTING_SECONDS: Final = 2.0
+"""After the goodbye, how long a reader of standard output may take to read the rest."""
+
+
+@attrs.frozen(kw_only=True)
+class AgentSettings:
+    """What the options said, parsed.
+
+    Attributes:
+        config: name, meta and profile.
+        profile: the preset's name.
+        bind: where to listen; port 0 lets the system choose.
+        advertise: ``HOST[:PORT]`` to tell others; the default port is the bound one.
+        seeds: texts like ``"10.0.0.2:7946"``.
+        json: print JSON objects instead of lines for people.
+        leave_at_eof: leave when standard input ends.
+    """
+
+    config: Config
+    profile: str = "lan"
+    bind: Address
+    advertise: str | None = None
+    seeds: tuple[str, ...] = ()
+    json: bool = False
+    leave_at_eof: bool = False
+
+
+async def run_agent(settings: AgentSettings) -> int:
+    """Be a member until a signal comes; returns the exit code.
+
+    Raises:
+        BadInputError: a host is unknown, the port is in use, or the config does not fit.
+        OSError, trio.BrokenResourceError: the network is gone.
+    """
+    stop = Stop()
+    output = LineOutput(standard_descriptor(1), stop.ask)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(stop.watch_signals, nursery.cancel_scope)
+            await _Agent(settings, stop, output).run()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise_unwrapped(group)
+    if output.failure is not None and not isinstance(output.failure, BrokenPipeError):
+        logger.error("cannot write to standard output: %s", describe_os_error(output.failure))
+    return EXIT_FAILED if stop.forced or output.failure is not None else EXIT_DONE
+
+
+class _Agent:
+    """The life of one agent, in order: listen, look seeds up, serve, join, leave."""
+
+    def __init__(self, settings: AgentSettings, stop: Stop, output: LineOutput) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._output = output
+
+    async def run(self) -> None:
+        transport = None
+        with self._stop.interruptible():
+            transport = await _listen(self._settings.bind)
+        if transport is None:
+            return
+        async with transport:
+            config = None
+            with self._stop.interruptible():
+                config = await _look_up(self._settings, transport)
+            if config is not None:
+                await self._serve(config, transport)
+
+    async def _serve(self, config: Config, transport: Transport) -> None:
+        serving = trio.CancelScope()
+        try:
+            async with trio.open_nursery() as nursery:
+                cluster = await nursery.start(_serve_in, serving, config, transport)
+                with cluster.events() as events:
+                    await self._live(cluster, events, transport, serving)
+        except BaseExceptionGroup as group:
+            raise_unwrapped(group)
+
+    async def _live(
+        self,
+        cluster: Cluster,
+        events: Subscription,
+        transport: Transport,
+        serving: trio.CancelScope,
+    ) -> None:
+        started = started_record(
+            cluster.local,
+            bound=str(transport.local_address),
+            profile=self._settings.profile,
+            pid=os.getpid(),
+            time=time.time(),
+        )
+        async with trio.open_nursery() as printing:
+            printing.start_soon(self._print_events, started, events)
+            with self._stop.interruptible():
+                # Printed by the other nursery: who reads too slowly delays no broadcast.
+                results = await self._join(cluster)
+                printing.start_soon(self._print_results, results)
+                await self._broadcast_input(cluster)
+                await trio.sleep_forever()
+            acked = await cluster.leave()
+            serving.cancel()  # ends the subscription after what still waits in it
+            printing.cancel_scope.deadline = trio.current_time() + PRINTING_SECONDS
+        with trio.move_on_after(PRINTING_SECONDS):
+            await self._print(left_record(acked, time=time.time()))
+
+    async def _print_events(self, started: Mapping[str, Any], events: Subscription) -> None:
+        await self._print(started)
+        async for event in events:
+            await self._print(event_record(event, time=time.time()))
+
+    async def _print_results(self, results: Sequence[JoinResult]) -> None:
+        for result in results:
+            await self._print(event_record(result, time=time.time()))
+
+    async def _print(self, record: Mapping[str, Any]) -> None:
+        await self._output.write_line(to_json(record) if self._settings.json else to_text(record))
+
+    async def _join(self, cluster: Cluster) -> Sequence[JoinResult]:
+        """Dial the seeds; those that do not answer are tried again for ever by the engine."""
+        results: Sequence[JoinResult]
+        try:
+            results = await cluster.join(self._settings.seeds)
+        except JoinError as error:
+            results = error.results
+        for result in results:
+            if not result.joined:
+                logger.warning(
+                    "seed %s cannot be joined now (%s); it is tried again and again",
+                    result.seed,
+                    in_one_line(str(result.error)),
+                )
+        return results
+
+    async def _broadcast_input(self, cluster: Cluster) -> None:
+        pace = self._settings.config.gossip_interval
+
+        async def broadcast(line: bytes | None) -> None:
+            while _queued(cluster) >= QUEUED_BROADCASTS_MAX:  # noqa: ASYNC110  # no event tells it
+                await trio.sleep(pace)
+            if line is None:
+                logger.warning(
+                    "a line of more than %d bytes fits no packet, not broadcast", LINE_BYTES_MAX
+                )
+                return
+            try:
+                cluster.broadcast(line)
+            except LocalProtocolError:  # its text tells a programmer what to call instead
+                logger.warning("a line of %d bytes fits no packet, not broadcast", len(line))
+
+        descriptor = standard_descriptor(0)
+        if descriptor is not None:
+            await read_lines(descriptor, broadcast)
+        if self._settings.leave_at_eof:
+            # What was read last is still on its way out; alone, nobody will ever take it.
+            with trio.move_on_after(self._settings.config.leave_timeout):
+                while _queued(cluster):  # noqa: ASYNC110  # no event tells it
+                    await trio.sleep(pace)
+            self._stop.ask()
+
+
+async def _serve_in(
+    scope: trio.CancelScope,
+    config: Config,
+    transport: Transport,
+    *,
+    task_status: trio.TaskStatus[Cluster],
+) -> None:
+    try:
+        with scope:
+            await serve_cluster(config, transport, task_status=task_status)
+    except ConfigError as error:
+        raise BadInputError(str(error)) from error
+
+
+def _queued(cluster: Cluster) -> int:
+    return cluster.statistics().engine.user_queue
+
+
+async def _listen(bind: Address) -> Transport:
+    # Lazily: the library must not depend on a transport, and only the command line may use one.
+    from trio_gossip_transports import open_socket_transport
+
+    try:
+        return await open_socket_transport(bind.host, bind.port)
+    except OSError as error:  # its text names the address
+        raise BadInputError(describe_os_error(error)) from error
+    except ValueError as error:
+        raise BadInputError(f"cannot bind {bind}: it is no host name") from error
+
+
+async def _look_up(settings: AgentSettings, transport: Transport) -> Config:
+    """Check that every host is known, at once; returns the config to run with.
+
+    Raises:
+        BadInputError: a host is unknown. A seed that is known and does not answer is no error.
+    """
+    unknown: list[BadInputError] = []
+    advertised: list[Address] = []
+
+    async def resolve(option: str, address: Address) -> None:
+        try:
+            found = await transport.resolve(address)
+        except OSError as error:
+            reason = describe_os_error(error)
+            unknown.append(BadInputError(f"{option} {address}: unknown host ({reason})"))
+        except ValueError:  # from the codec of host names: a label that is too long
+            unknown.append(BadInputError(f"{option} {address}: it is no host name"))
+        else:
+            if option == "--advertise":
+                advertised.append(found[0])
+
+    async with trio.open_nursery() as nursery:
+        for seed in settings.seeds:
+            nursery.start_soon(resolve, "--join", parse_address(seed))
+        if settings.advertise is not None:
+            port = transport.local_address.port
+            address = parse_address(settings.advertise, default_port=port)
+            nursery.start_soon(resolve, "--advertise", address)
+    if unknown:
+        raise unknown[0]  # one line is enough; the next run names the next one
+    if not advertised:
+        return settings.config
+    try:
+        return attrs.evolve(settings.config, advertise=advertised[0])
+    except ConfigError as error:
+        raise BadInputError(str(error)) from error
