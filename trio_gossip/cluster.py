@@ -55,7 +55,6 @@ class Cluster:
     def __init__(self, driver: Driver, joiner: Joiner) -> None:
         self._driver = driver
         self._joiner = joiner
-        self._stopped = False
 
     def __repr__(self) -> str:
         local = self.local
@@ -116,7 +115,8 @@ class Cluster:
 
         Args:
             name: the member.
-            state: a :class:`MemberState` or its text; ``"reaped"`` waits for its removal.
+            state: a :class:`MemberState` or its text; ``"reaped"`` waits until a member that is
+                in the table is removed from it.
 
         Raises:
             LocalProtocolError: there is no such state, or the cluster has stopped.
@@ -133,9 +133,11 @@ class Cluster:
                 return member
             async for event in events:
                 if isinstance(event, Lagged):
-                    member = self.member(name)
+                    before, member = member, self.member(name)
                     if member is not None and member.state == state:
                         return member
+                    if member is None and before is not None and state == "reaped":
+                        return before
                 elif isinstance(event, MessageReceived | NameConflict):
                     continue
                 elif event.member.name == name:
@@ -164,7 +166,7 @@ class Cluster:
             JoinError: no seed could be joined; holds the reason of each.
             LocalProtocolError: a seed cannot be parsed; nothing was dialled.
         """
-        self._check_running()
+        await self._driver.check_running()
         if not seeds:
             await trio.lowlevel.checkpoint()
             return []
@@ -177,9 +179,8 @@ class Cluster:
             How many members acknowledged it. The cluster object stays usable: :meth:`join`
             brings this member back.
         """
-        self._check_running()
         engine = self._driver.engine
-        acked = await self._driver.command(lambda token, now: engine.leave(token=token, now=now))
+        acked = await self._driver.command(engine.leave)
         assert isinstance(acked, int)
         return acked
 
@@ -192,7 +193,7 @@ class Cluster:
         self._check_running()
         _check_bytes("meta", meta)
         driver = self._driver
-        driver.perform(driver.engine.update_meta(meta, now=trio.current_time()))
+        driver.turn(driver.engine.update_meta, meta)
 
     # -- messages -----------------------------------------------------------------------
 
@@ -212,7 +213,7 @@ class Cluster:
         self._check_running()
         _check_bytes("payload", payload)
         driver = self._driver
-        driver.perform(driver.engine.broadcast(payload, key=key, now=trio.current_time()))
+        driver.turn(driver.engine.broadcast, payload, key=key)
 
     def send(self, member: Member | str, payload: bytes) -> None:
         """Send one datagram to a member; it may be lost.
@@ -223,7 +224,7 @@ class Cluster:
         self._check_running()
         _check_bytes("payload", payload)
         driver = self._driver
-        driver.perform(driver.engine.send(_name(member), payload, now=trio.current_time()))
+        driver.turn(driver.engine.send, _name(member), payload)
 
     async def send_reliable(self, member: Member | str, payload: bytes) -> None:
         """Send a message by stream; returns when the member's process has taken it.
@@ -241,13 +242,10 @@ class Cluster:
                 The message may have been delivered.
             RemoteProtocolError: the receiver refused it.
         """
-        self._check_running()
         _check_bytes("payload", payload)
         engine = self._driver.engine
         name = _name(member)
-        await self._driver.command(
-            lambda token, now: engine.send_reliable(name, payload, token=token, now=now)
-        )
+        await self._driver.command(engine.send_reliable, name, payload)
 
     async def ping(self, member: Member | str) -> float:
         """Ping a member once; returns the round-trip time in seconds.
@@ -256,24 +254,16 @@ class Cluster:
             PeerUnreachableError: no answer within the probe timeout. Membership is untouched.
             LocalProtocolError: there is no such active member.
         """
-        self._check_running()
         engine = self._driver.engine
         name = _name(member)
-        seconds = await self._driver.command(
-            lambda token, now: engine.ping(name, token=token, now=now)
-        )
+        seconds = await self._driver.command(engine.ping, name)
         assert isinstance(seconds, float)
         return seconds
 
     # -- inside -------------------------------------------------------------------------
 
-    def stop(self) -> None:
-        """Note that the tasks of this cluster are ending."""
-        self._stopped = True
-        self._driver.subscriptions.end()
-
     def _check_running(self) -> None:
-        if self._stopped:
+        if self._driver.stopped:
             raise LocalProtocolError("the cluster has stopped")
 
 
@@ -312,7 +302,7 @@ async def serve_cluster(
     except BaseExceptionGroup as group:
         raise_unwrapped(group)
     finally:
-        cluster.stop()
+        driver.end()
 
 
 @asynccontextmanager

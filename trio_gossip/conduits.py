@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import attrs
 import trio
@@ -14,6 +15,8 @@ from trio_gossip.failures import DialFailure
 from trio_gossip.transport import classify_dial_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio_gossip.addresses import Address
     from trio_gossip.config import Config
     from trio_gossip.engine import Engine, Output
@@ -53,8 +56,8 @@ class Host(Protocol):
     subscriptions: Subscriptions
     transport: Transport
 
-    def perform(self, outputs: list[Output]) -> None:
-        """Do what a turn of the engine decided."""
+    def turn(self, call: Callable[..., list[Output]], *args: Any, **options: Any) -> None:
+        """Let the engine take one turn and do what it decides."""
         ...
 
     def publish(self, event: Event) -> None:
@@ -116,31 +119,29 @@ class Conduits:
         conduit = _Conduit(engine.new_exchange())
         self._open[conduit.exchange] = conduit
         try:
-            now = trio.current_time()
-            self._driver.perform(engine.exchange_accepted(conduit.exchange, source, now=now))
+            self._driver.turn(self._engine.exchange_accepted, conduit.exchange, source)
             await self._run(conduit, stream)
         finally:
             self._inbound -= 1
             del self._open[conduit.exchange]
 
     async def _dial(self, conduit: _Conduit, address: Address, peer_name: str | None) -> None:
-        engine = self._engine
         exchange = conduit.exchange
         stream: trio.abc.Stream | None = None
         try:
+            if conduit.actions:
+                return  # closed before this task had begun
             try:
                 with trio.CancelScope() as conduit.waiting:
                     stream = await self._driver.transport.open_stream(address, peer_name)
             except (OSError, trio.BrokenResourceError) as error:
                 logger.debug("dialling %s: %s", address, error)
                 failure = classify_dial_error(error)
-                now = trio.current_time()
-                self._driver.perform(engine.exchange_failed(exchange, failure, now=now))
+                self._driver.turn(self._engine.exchange_failed, exchange, failure)
             finally:
                 conduit.waiting = None
             if stream is not None:
-                now = trio.current_time()
-                self._driver.perform(engine.exchange_opened(exchange, now=now))
+                self._driver.turn(self._engine.exchange_opened, exchange)
                 await self._run(conduit, stream)
         finally:
             del self._open[exchange]
@@ -150,50 +151,60 @@ class Conduits:
         async with stream:
             while True:
                 data = b""
+                done = False
                 action = conduit.actions.popleft() if conduit.actions else None
                 try:
-                    with trio.CancelScope() as conduit.waiting:
-                        if action is not None:
-                            if await self._act(conduit, stream, action):
-                                return
-                            continue
-                        data = bytes(await stream.receive_some(RECEIVE_BYTES))
+                    with trio.CancelScope(deadline=self._deadline(conduit, action)) as scope:
+                        conduit.waiting = scope
+                        if action is None:
+                            data = bytes(await stream.receive_some(RECEIVE_BYTES))
+                        else:
+                            await self._move(action, stream)
+                        done = True
                 except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
                     self._failed(conduit, classify_dial_error(error))
                     return
                 finally:
                     conduit.waiting = None
-                if action is not None:
-                    return  # interrupted in the middle of a frame: this stream is of no use now
-                if conduit.actions:
-                    continue  # interrupted by a close while nothing was under way
-                if not data:
-                    self._failed(conduit, DialFailure.RESET)
+                if done:
+                    self._moved(conduit, action, data)
+                if isinstance(action, CloseExchange) or (action is not None and not done):
+                    return  # at its end, or interrupted in the middle of a frame
+                if done and action is None and not data:
                     return
-                now = trio.current_time()
-                self._driver.perform(
-                    self._engine.exchange_received(conduit.exchange, data, now=now)
-                )
 
-    async def _act(self, conduit: _Conduit, stream: trio.abc.Stream, action: _Action) -> bool:
-        """Do one thing; True when it was the last."""
-        driver = self._driver
-        exchange = conduit.exchange
+    def _deadline(self, conduit: _Conduit, action: _Action | None) -> float:
+        """Until when an action may take. The engine keeps the time, but not any more for what
+        goes before a close: a peer that stops reading must not hold a place for ever.
+        """
+        if action is None or not conduit.actions:
+            return math.inf
+        return trio.current_time() + self._driver.config.stream_timeout
+
+    async def _move(self, action: _Action, stream: trio.abc.Stream) -> None:
+        """The part of an action that takes time. Takes no turn: what a turn raises is no error
+        of this stream.
+        """
         if isinstance(action, SendFrame):
             await stream.send_all(action.data)
-            if action.more:
-                now = trio.current_time()
-                driver.perform(self._engine.exchange_writable(exchange, now=now))
         elif isinstance(action, Deliver):
-            await driver.subscriptions.wait_room()
-            driver.publish(action.event)
-            now = trio.current_time()
-            driver.perform(self._engine.exchange_delivered(exchange, now=now))
-        else:
-            if action.drain:
-                await self._read_away(stream)
-            return True
-        return False
+            await self._driver.subscriptions.wait_room()
+        elif action.drain:
+            await self._read_away(stream)
+
+    def _moved(self, conduit: _Conduit, action: _Action | None, data: bytes) -> None:
+        """Tell the engine what was done."""
+        turn, engine = self._driver.turn, self._engine
+        if action is None and data:
+            turn(engine.exchange_received, conduit.exchange, data)
+        elif action is None:
+            self._failed(conduit, DialFailure.RESET)
+        elif isinstance(action, SendFrame):
+            if action.more:
+                turn(engine.exchange_writable, conduit.exchange)
+        elif isinstance(action, Deliver):
+            self._driver.publish(action.event)
+            turn(engine.exchange_delivered, conduit.exchange)
 
     async def _read_away(self, stream: trio.abc.Stream) -> None:
         """Let the peer finish, or closing with unread bytes resets the stream and the refusal
@@ -207,5 +218,4 @@ class Conduits:
                 left -= len(data)
 
     def _failed(self, conduit: _Conduit, failure: DialFailure) -> None:
-        now = trio.current_time()
-        self._driver.perform(self._engine.exchange_failed(conduit.exchange, failure, now=now))
+        self._driver.turn(self._engine.exchange_failed, conduit.exchange, failure)

@@ -17,8 +17,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, assert_never
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import attrs
 import trio
@@ -35,7 +35,7 @@ from trio_gossip.engine.outputs import (
     SendFrame,
     SendPacket,
 )
-from trio_gossip.errors import ConfigError
+from trio_gossip.errors import ConfigError, LocalProtocolError
 from trio_gossip.events import Lagged, MessageReceived, NameConflict
 from trio_gossip.history import History
 from trio_gossip.subscription import Subscriptions
@@ -95,6 +95,10 @@ class Driver:
         self._commands: dict[Token, _Command] = {}
         self._last_token = 0
         self._waiting: trio.CancelScope | None = None
+        self._dead = False
+        self._ended = trio.Event()
+        self.stopped = False
+        """True once no further turn may be taken."""
 
     # -- the run loop -------------------------------------------------------------------
 
@@ -103,14 +107,37 @@ class Driver:
         try:
             async with trio.open_nursery() as nursery:
                 self.conduits.nursery = nursery
-                self.perform(self.engine.start(now=trio.current_time()))
-                nursery.start_soon(self.conduits.accept_streams)
-                task_status.started()
-                await self._loop()
+                try:
+                    self.turn(self.engine.start)
+                    nursery.start_soon(self._until_dead, self.conduits.accept_streams)
+                    task_status.started()
+                    await self._until_dead(self._loop)
+                finally:
+                    # Here and not later: a closing nursery takes no dial, and other tasks may
+                    # still call.
+                    self.stopped = True
         except BaseExceptionGroup as group:
             raise_unwrapped(group)
-        finally:
-            self.subscriptions.end()
+
+    async def _until_dead(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run one of the two tasks that wait for the transport. When it dies both hear of it,
+        and one error is enough.
+        """
+        try:
+            await task()
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            if not self._dead:
+                self._dead = True
+                raise
+
+    def end(self) -> None:
+        """Nothing moves any more: end iterations, and calls that wait for an end."""
+        self._ended.set()
+        self.subscriptions.end()
+        for waiting in self._commands.values():
+            if not waiting.done.is_set():
+                waiting.error = LocalProtocolError("the cluster has stopped")
+                waiting.done.set()
 
     async def _loop(self) -> None:
         engine = self.engine
@@ -121,12 +148,12 @@ class Driver:
                 packets = await transport.receive_packets()
             self._waiting = None
             for data, source in packets:
-                self.perform(engine.receive_packet(data, source, now=trio.current_time()))
+                self.turn(engine.receive_packet, data, source)
             for refused in transport.refusals_nowait():
-                self.perform(engine.packet_refused(refused.address, now=trio.current_time()))
+                self.turn(engine.packet_refused, refused.address)
             if trio.current_time() >= engine.next_deadline:
                 self._drain()
-                self.perform(engine.handle_timeout(now=trio.current_time()))
+                self.turn(engine.handle_timeout)
 
     def _drain(self) -> None:
         engine = self.engine
@@ -135,12 +162,28 @@ class Driver:
             if not packets:
                 return
             for data, source in packets:
-                self.perform(engine.receive_packet(data, source, now=trio.current_time()))
+                self.turn(engine.receive_packet, data, source)
 
     # -- performing ---------------------------------------------------------------------
 
-    def perform(self, outputs: list[Output]) -> None:
-        """Do what a turn decided, at once and without a checkpoint."""
+    def turn(self, call: Callable[..., list[Output]], *args: Any, **options: Any) -> None:
+        """Let the engine take one turn, and do at once what it decides; no checkpoint.
+
+        An error out of a turn (the ``admit`` hook's, or a bug) leaves the engine in the middle
+        of something: no other task takes a turn after it.
+
+        Raises:
+            LocalProtocolError: the call was misuse; nothing has changed.
+        """
+        if self.stopped:
+            return
+        try:
+            outputs = call(*args, now=trio.current_time(), **options)
+        except LocalProtocolError:
+            raise
+        except BaseException:
+            self.stopped = True
+            raise
         for output in outputs:
             if type(output) is SendPacket:  # four of five outputs; `match` asks seven questions
                 self.transport.send_packet(output.data, output.address, output.peer_name)
@@ -179,21 +222,37 @@ class Driver:
 
     # -- commands -----------------------------------------------------------------------
 
-    async def command(self, start: Callable[[Token, float], list[Output]]) -> object:
-        """Run a command of the engine to its end; abandons it when cancelled."""
+    async def command(self, call: Callable[..., list[Output]], *args: Any) -> object:
+        """Run a command of the engine to its end; abandons it when cancelled.
+
+        Raises:
+            LocalProtocolError: it was misuse, or the cluster stops before it has ended.
+        """
+        await self.check_running()
         self._last_token += 1
         token = self._last_token
         waiting = self._commands[token] = _Command()
         try:
-            self.perform(start(token, trio.current_time()))
+            self.turn(call, *args, token=token)
             await waiting.done.wait()
+            if self.stopped:
+                await trio.lowlevel.checkpoint()  # a cancellation that came with it goes first
         finally:
             del self._commands[token]
             if not waiting.done.is_set():
-                self.perform(self.engine.abandon(token, now=trio.current_time()))
+                self.turn(self.engine.abandon, token)
         if waiting.error is not None:
             raise waiting.error
         return waiting.result
+
+    async def check_running(self) -> None:
+        """Raise LocalProtocolError when the cluster has stopped. A checkpoint then."""
+        if self.stopped:
+            # Only when all tasks have ended: a cancellation that comes of it goes first, so that
+            # the caller sees why the cluster stopped and not that it did.
+            await self._ended.wait()
+            await trio.lowlevel.checkpoint()
+            raise LocalProtocolError("the cluster has stopped")
 
     def _complete(self, output: Complete) -> None:
         waiting = self._commands.get(output.token)

@@ -56,7 +56,7 @@ class Joiner:
                     nursery.start_soon(self._join_seed, seed, address, results, limiter)
         except BaseExceptionGroup as group:
             raise_unwrapped(group)
-        ordered = [results[seed] for seed in parsed]
+        ordered = [results[seed] for seed in seeds]
         errors = [result.error for result in ordered if result.error is not None]
         if errors and len(errors) == len(ordered):
             failure = JoinError(f"none of {len(errors)} seeds could be joined", errors)
@@ -73,8 +73,9 @@ class Joiner:
     ) -> None:
         async with limiter:
             try:
-                places = await self._driver.transport.resolve(address)
+                places = await self._resolve(address)
             except OSError as error:
+                self._remember(seed, address)  # it may become known: see refresh
                 unknown = PeerUnreachableError(f"{seed}: unknown host ({error})")
                 results[seed] = JoinResult(seed, error=unknown)
                 return
@@ -90,6 +91,12 @@ class Joiner:
         outcomes.sort(key=lambda outcome: not outcome.joined)
         results[seed] = outcomes[0]
 
+    async def _resolve(self, address: Address) -> list[Address]:
+        places = await self._driver.transport.resolve(address)
+        if not places:
+            raise OSError("it stands for no address")
+        return places
+
     def _remember(self, seed: str, address: Address) -> None:
         """Keep a host name for :meth:`refresh`; the oldest makes room."""
         self._names.pop(seed, None)
@@ -100,9 +107,7 @@ class Joiner:
     async def _join_address(self, seed: str, address: Address, outcomes: list[JoinResult]) -> None:
         engine = self._driver.engine
         try:
-            members = await self._driver.command(
-                lambda token, now: engine.join(address, token=token, now=now)
-            )
+            members = await self._driver.command(engine.join, address)
         except (PeerUnreachableError, RemoteProtocolError) as error:
             outcomes.append(JoinResult(seed, error=error))
         else:
@@ -116,8 +121,7 @@ class Joiner:
             await trio.sleep(wait)
             for address in list(self._names.values()):
                 try:
-                    places = await self._driver.transport.resolve(address)
+                    places = await self._resolve(address)
                 except OSError:
                     continue  # what was known before stays remembered
-                now = trio.current_time()
-                self._driver.perform(self._driver.engine.remember_seeds(places, now=now))
+                self._driver.turn(self._driver.engine.remember_seeds, places)

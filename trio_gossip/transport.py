@@ -140,12 +140,19 @@ class Transport(AsyncResource):
             )
         except UnicodeError as error:  # the IDNA codec, for a label of more than 63 characters
             raise OSError(f"{address.host!r} is no host name: {error}") from error
-        addresses = (Address(canonical_host(str(place[0])), int(place[1])) for *_, place in found)
+        addresses = (Address(_host_of(place), int(place[1])) for *_, place in found)
         return list(dict.fromkeys(addresses))
 
     def statistics(self) -> object:
         """A frozen snapshot of counters; each implementation has its own class."""
         return None
+
+
+def _host_of(place: tuple[object, ...]) -> str:
+    """The host of a system's address; a link-local one reaches nobody without its interface."""
+    host = canonical_host(str(place[0]))
+    scope = place[3] if len(place) == 4 else 0
+    return f"{host}%{scope}" if scope and "%" not in host else host
 
 
 _FAILURE_BY_ERRNO = {

@@ -50,7 +50,7 @@ BAD_HOSTS = [
     (("agent", "--name", "a", "--bind", "192.0.2.1:0"), "cannot bind 192.0.2.1:0"),
     (("agent", "--name", "a", "--bind", LONG_LABEL), "it is no host name"),
     ((*GOOD, "--join", "no.such.host.invalid:7001"), "--join no.such.host.invalid:7001: unknown"),
-    ((*GOOD, "--join", LONG_LABEL), "it is no host name"),
+    ((*GOOD, "--join", LONG_LABEL), "unknown host"),
     ((*GOOD, "--advertise", "no.such.host.invalid"), "--advertise no.such.host.invalid"),
     ((*GOOD, "--join", "x.invalid:1", "--join", "y.invalid:1"), "unknown host"),
 ]

@@ -65,6 +65,9 @@ class BlocklistTransport(Transport):
             self.dropped += 1
             await stream.aclose()
 
+    async def resolve(self, address: Address) -> list[Address]:
+        return await self.inner.resolve(address)  # the network knows its names, a wrapper does not
+
     def statistics(self) -> object:
         return {"dropped": self.dropped, "inner": self.inner.statistics()}
 

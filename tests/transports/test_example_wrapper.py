@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @on_autojump_clock
 class TestWrapperContract(TransportContract):
+    every_name_is_an_address = True
     network: MemoryNetwork | None = None
     opened = 0
 

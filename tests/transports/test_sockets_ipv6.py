@@ -11,7 +11,7 @@ import trio
 
 from tests.transports.contract import TransportContract
 from trio_gossip.addresses import Address
-from trio_gossip_transports import SocketTransport, open_socket_transport, sockets
+from trio_gossip_transports import SocketTransport, open_socket_transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -102,7 +102,7 @@ async def test_a_system_without_dual_sockets_listens_on_ipv6_only(
                 raise OSError("made up")
             super().setsockopt(*arguments)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(sockets.socket, "socket", Single)
+    monkeypatch.setattr(socket, "socket", Single)
     async with await open_socket_transport("::", 0) as new:
         assert ":" in new.advertise_address.host
         new.send_packet(b"x", Address("127.0.0.1", 7946))
@@ -115,6 +115,21 @@ async def test_all_interfaces_of_both_families_tell_ipv4_first() -> None:
         await open_socket_transport("0.0.0.0", 0) as old,
     ):
         assert both.advertise_address.host == old.advertise_address.host
+
+
+async def test_a_link_local_address_keeps_its_interface_when_it_is_resolved() -> None:
+    name = socket.if_nameindex()[0][1]
+    number = socket.if_nametoindex(name)
+    async with await open_socket_transport("::1", 0) as transport:
+        [found] = await transport.resolve(Address(f"fe80::1%{name}", 7))
+        assert found in (Address(f"fe80::1%{name}", 7), Address(f"fe80::1%{number}", 7))
+
+
+async def test_an_interface_that_cannot_be_is_a_counted_drop() -> None:
+    async with await open_socket_transport("::1", 0) as transport:
+        for scope in ("no-such-if", "a\0b", "\ud800", "9" * 5000, str(2**32)):
+            transport.send_packet(b"x", Address(f"fe80::1%{scope}", 7946))
+        assert transport.statistics().packets_dropped == {"EADDRNOTAVAIL": 5}
 
 
 def _link_local() -> str | None:
