@@ -126,17 +126,21 @@ def _value_faults(config: Config) -> list[str]:
     if first is not None and (type(first) is not int or not 1 <= first < 2**48):
         faults.append(f"incarnation ({first!r}) must be a whole number from 1 to 2**48 - 1")
     faults.extend(_version_faults(values["versions"]))
-    networks = values["allowed_networks"]
-    if not isinstance(networks, tuple):
-        return [*faults, "allowed_networks must be a tuple of texts"]
-    texts: tuple[object, ...] = networks
-    for network in map(str, texts):
+    faults.extend(_network_faults(values["allowed_networks"]))
+    if values["advertise"] is not None:
+        faults.extend(_advertise_faults(values["advertise"]))
+    return faults
+
+
+def _network_faults(networks: Any) -> list[str]:
+    if networks.__class__ is not tuple:  # a text would be read letter by letter
+        return ["allowed_networks must be a tuple of texts"]
+    faults: list[str] = []
+    for network in networks:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
             faults.append(f"allowed_networks: {error}")
-    if values["advertise"] is not None:
-        faults.extend(_advertise_faults(values["advertise"]))
     return faults
 
 
