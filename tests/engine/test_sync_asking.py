@@ -7,6 +7,7 @@ import pytest
 from tests.engine.bench import Bench, address_of, alive
 from tests.engine.exchanging import closes, join, record, table
 from trio_gossip.codec.messages import (
+    Alive,
     Refusal,
     SyncEnd,
     SyncMembers,
@@ -202,3 +203,29 @@ def test_an_exchange_with_ourselves_is_harmless() -> None:
     bench.frames(asking, *bench.frames_sent(answering))
     assert bench.results[1].result == 1
     assert bench.engine.members() == (Member("me", address_of("me"), MemberState.ALIVE, 10),)
+
+
+def test_a_join_that_succeeds_during_a_leave_introduces_nobody() -> None:
+    bench = Bench()
+    bench.know("a")
+    exchange = join(bench)
+    bench.frames_sent(exchange)
+    bench.take(bench.engine.leave(token=2, now=bench.now))
+    bench.clear()
+    bench.frames(exchange, *table(record("peer"), record("a")))
+    assert bench.results[1].result == 2
+    assert not [message for message in bench.messages(Alive) if message.name == "me"]
+
+
+def test_a_newcomer_tells_members_itself() -> None:
+    bench = Bench()
+    exchange = join(bench)
+    bench.frames_sent(exchange)
+    bench.clear()
+    bench.frames(exchange, *table(record("peer"), record("a"), record("b")))
+    told = {
+        sent.address
+        for sent in bench.sent
+        if any(m == bench.engine._node.own_claim() for m in sent.messages)
+    }
+    assert told == {address_of("peer"), address_of("a"), address_of("b")}

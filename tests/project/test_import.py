@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import subprocess
 import sys
 
@@ -21,8 +22,15 @@ HEAVY = (
 def _loaded(statement: str) -> set[str]:
     """The top-level modules that a fresh process has loaded after ``statement``."""
     script = f"import sys; {statement}; print(*sys.modules)"
+    # Under coverage a subprocess would import the measured packages before the statement.
+    environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert done.stderr == ""
     return {name.partition(".")[0] for name in done.stdout.split()}
