@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
 
+from trio_gossip.addresses import Address
+from trio_gossip.config import Config
 from trio_gossip.driver import Driver
 from trio_gossip.engine import EngineStatistics
 from trio_gossip.errors import LocalProtocolError
@@ -16,12 +18,11 @@ from trio_gossip.events import Lagged, MemberReaped, MessageReceived, NameConfli
 from trio_gossip.joining import Joiner
 from trio_gossip.members import Member, MemberState
 from trio_gossip.subscription import EVENTS_DEFAULT, Subscription
+from trio_gossip.transport import Transport
 from trio_gossip.unwrapping import raise_unwrapped
 
 if TYPE_CHECKING:
-    from trio_gossip.config import Config
     from trio_gossip.events import JoinResult
-    from trio_gossip.transport import Transport
 
 
 @attrs.frozen
@@ -78,9 +79,9 @@ class Cluster:
         """
         return self._driver.engine.members(all=all)
 
-    def member(self, name: str) -> Member | None:
+    def member(self, name: Member | str) -> Member | None:
         """One member in whatever state; None when it is unknown or reaped."""
-        return self._driver.engine.member(name)
+        return self._driver.engine.member(_name(name))
 
     def explain(self, name: str) -> str:
         """What happened to a member, for a person: a line for each of its last changes."""
@@ -109,18 +110,19 @@ class Cluster:
         return self._driver.subscriptions.add(engine.members(), engine.version, limit)
 
     async def wait_member(
-        self, name: str, *, state: MemberState | str = MemberState.ALIVE
+        self, name: Member | str, *, state: MemberState | str = MemberState.ALIVE
     ) -> Member:
         """Wait until a member is in a state, and return it; at once when it is already.
 
         Args:
-            name: the member.
+            name: the member, or its name.
             state: a :class:`MemberState` or its text; ``"reaped"`` waits until a member that is
                 in the table is removed from it.
 
         Raises:
             LocalProtocolError: there is no such state, or the cluster has stopped.
         """
+        name = _name(name)
         if state != "reaped":
             try:
                 state = MemberState(state)
@@ -148,7 +150,7 @@ class Cluster:
 
     # -- coming and going ---------------------------------------------------------------
 
-    async def join(self, seeds: Sequence[str]) -> list[JoinResult]:
+    async def join(self, seeds: Iterable[str | Address]) -> list[JoinResult]:
         """Join a cluster through seeds, all dialled at once.
 
         Seeds are remembered: while one is not a member it is tried again for ever at a low
@@ -156,7 +158,7 @@ class Cluster:
         member back after :meth:`leave`.
 
         Args:
-            seeds: texts like ``"10.0.0.2:7946"``, ``"[2001:db8::1]:7946"`` or
+            seeds: addresses, or texts like ``"10.0.0.2:7946"``, ``"[2001:db8::1]:7946"`` or
                 ``"gossip.example:7946"``; every address of a host name is tried.
 
         Returns:
@@ -167,10 +169,11 @@ class Cluster:
             LocalProtocolError: a seed cannot be parsed; nothing was dialled.
         """
         await self._driver.check_running()
-        if not seeds:
+        texts = _texts(seeds)
+        if not texts:
             await trio.lowlevel.checkpoint()
             return []
-        return await self._joiner.join(seeds)
+        return await self._joiner.join(texts)
 
     async def leave(self) -> int:
         """Say goodbye and wait until it was heard, at most ``leave_timeout`` seconds.
@@ -212,6 +215,8 @@ class Cluster:
         """
         self._check_running()
         _check_bytes("payload", payload)
+        if key is not None:
+            _check_bytes("key", key)
         driver = self._driver
         driver.turn(driver.engine.broadcast, payload, key=key)
 
@@ -267,13 +272,35 @@ class Cluster:
             raise LocalProtocolError("the cluster has stopped")
 
 
-def _name(member: Member | str) -> str:
-    return member if isinstance(member, str) else member.name
+def _name(member: object) -> str:
+    if isinstance(member, str):
+        return member
+    if isinstance(member, Member):
+        return member.name
+    raise TypeError(f"a member or its name is wanted, not {type(member).__name__}")
+
+
+def _texts(seeds: Any) -> list[str]:
+    if seeds.__class__ in (str, bytes, Address) or not hasattr(seeds, "__iter__"):
+        raise TypeError(f"seeds must be a list of texts, not {type(seeds).__name__}")
+    texts: list[str] = []
+    for seed in seeds:
+        if not isinstance(seed, str | Address):
+            raise TypeError(f"a seed is a text or an Address, not {type(seed).__name__}")
+        texts.append(str(seed))
+    return texts
 
 
 def _check_bytes(what: str, value: object) -> None:
     if not isinstance(value, bytes):
         raise TypeError(f"{what} must be bytes, not {type(value).__name__}")
+
+
+def _check_arguments(config: object, transport: object) -> None:
+    if not isinstance(config, Config):
+        raise TypeError(f"config must be a Config, not {type(config).__name__}")
+    if not isinstance(transport, Transport):
+        raise TypeError(f"transport must be a Transport, not {type(transport).__name__}")
 
 
 async def serve_cluster(
@@ -291,6 +318,7 @@ async def serve_cluster(
         ConfigError: the config and the transport do not go together.
         OSError, trio.BrokenResourceError: the transport is dead.
     """
+    _check_arguments(config, transport)
     driver = Driver(config, transport)
     joiner = Joiner(driver)
     cluster = Cluster(driver, joiner)

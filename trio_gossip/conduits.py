@@ -30,7 +30,10 @@ logger = logging.getLogger(__name__)
 INBOUND_MAX: Final = 256
 """Streams that peers may have open with us; further ones are closed at once and counted."""
 
-RECEIVE_BYTES: Final = 64 * 1024
+INBOUND_PER_HOST_MAX: Final = 128
+"""The same for one host, so that no host takes all the places."""
+
+RECEIVE_BYTES: Final = 16 * 1024
 """Bytes asked of a stream at once."""
 
 DRAIN_BYTES: Final = 32 * 1024 * 1024
@@ -75,6 +78,7 @@ class Conduits:
         self._engine = driver.engine
         self._open: dict[ExchangeId, _Conduit] = {}
         self._inbound = 0
+        self._inbound_of: dict[str, int] = {}
         self.rejected = 0
         """Streams closed because too many were open."""
 
@@ -107,11 +111,13 @@ class Conduits:
         """Serve what peers open, each in a task of its own."""
         while True:
             stream, source = await self._driver.transport.accept_stream()
-            if self._inbound >= INBOUND_MAX:
+            hosts = self._inbound_of
+            if self._inbound >= INBOUND_MAX or hosts.get(source.host, 0) >= INBOUND_PER_HOST_MAX:
                 self.rejected += 1
                 await trio.aclose_forcefully(stream)
                 continue
             self._inbound += 1
+            hosts[source.host] = hosts.get(source.host, 0) + 1
             self.nursery.start_soon(self._accepted, stream, source)
 
     async def _accepted(self, stream: trio.abc.Stream, source: Address) -> None:
@@ -123,6 +129,9 @@ class Conduits:
             await self._run(conduit, stream)
         finally:
             self._inbound -= 1
+            self._inbound_of[source.host] -= 1
+            if not self._inbound_of[source.host]:
+                del self._inbound_of[source.host]
             del self._open[conduit.exchange]
 
     async def _dial(self, conduit: _Conduit, address: Address, peer_name: str | None) -> None:

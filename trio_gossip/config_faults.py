@@ -41,6 +41,7 @@ _SECONDS = (
     "leave_timeout",
     "leave_linger",
 )
+_HOOKS = ("admit", "stream_ping_filter")
 _COUNTS = {
     "indirect_probes": (0, 32),
     "awareness_max": (1, 64),
@@ -49,7 +50,7 @@ _COUNTS = {
     "gossip_nodes": (1, 64),
     "retransmit_mult": (1, 64),
     "packet_bytes_max": (PACKET_BYTES_MIN, 65507),
-    "sync_chunk_members": (1, 256),
+    "sync_chunk_members": (32, 256),
     "sync_concurrent_max": (1, 4096),
     "members_max": (2, 1048576),
     "leave_acks": (0, 32),
@@ -111,7 +112,7 @@ def _value_faults(config: Config) -> list[str]:
         faults.append(f"meta has {len(meta)} bytes, at most {META_BYTES_MAX} are allowed")
     for field in _POSITIVE_SECONDS + _SECONDS:
         value = values[field]
-        if not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
+        if type(value) not in (int, float) or not 0 <= value <= SECONDS_MAX:
             faults.append(f"{field} ({value!r}) must be a finite number of seconds, not negative")
         elif value == 0 and field in _POSITIVE_SECONDS:
             faults.append(f"{field} must be more than 0 seconds")
@@ -119,12 +120,21 @@ def _value_faults(config: Config) -> list[str]:
         value = values[field]
         if type(value) is not int or not low <= value <= high:
             faults.append(f"{field} ({value!r}) must be a whole number from {low} to {high}")
+    faults.extend(
+        f"{field} ({values[field]!r}) must be a function or None"
+        for field in _HOOKS
+        if values[field] is not None and not callable(values[field])
+    )
+    if type(values["stream_pings"]) is not bool:
+        faults.append(f"stream_pings ({values['stream_pings']!r}) must be True or False")
+    if values["seed"] is not None and type(values["seed"]) is not int:
+        faults.append(f"seed ({values['seed']!r}) must be a whole number or None")
     share = values["broadcast_share"]
-    if not isinstance(share, int | float) or not 0.0 <= share <= 0.9:
+    if type(share) not in (int, float) or not 0.0 <= share <= 0.9:
         faults.append(f"broadcast_share ({share!r}) must be from 0.0 to 0.9")
     first = values["incarnation"]
-    if first is not None and (type(first) is not int or not 1 <= first < 2**48):
-        faults.append(f"incarnation ({first!r}) must be a whole number from 1 to 2**48 - 1")
+    if first is not None and (type(first) is not int or not 1 <= first < 2**40):
+        faults.append(f"incarnation ({first!r}) must be a whole number from 1 to 2**40 - 1")
     faults.extend(_version_faults(values["versions"]))
     faults.extend(_network_faults(values["allowed_networks"]))
     if values["advertise"] is not None:

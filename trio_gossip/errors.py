@@ -42,11 +42,11 @@ class ConfigError(GossipError, ValueError):
     """
 
 
-class JoinError(ExceptionGroup[Exception]):
+class JoinError(GossipError, ExceptionGroup[Exception]):
     """No seed could be joined. Holds one error for each seed, in the order given.
 
     The fault is in the list of seeds or in the network. State: this member goes on
-    alone and keeps retrying the seeds at a low rate.
+    alone and keeps retrying the seeds at a low rate, if the caller catches this.
 
     Attributes:
         results: the :class:`~trio_gossip.JoinResult` of every seed.

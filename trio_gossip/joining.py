@@ -33,6 +33,16 @@ REFRESH_INTERVALS: Final = 10
 the same name leads to other addresses every day."""
 
 
+def _parse(seed: str) -> Address:
+    try:
+        address = parse_address(seed)
+    except ValueError as error:
+        raise LocalProtocolError(str(error)) from None
+    if not address.port or address.is_wildcard:
+        raise LocalProtocolError(f"{seed!r} is no address that can be dialled")
+    return address
+
+
 class Joiner:
     """Joins seeds and remembers the names among them."""
 
@@ -41,13 +51,8 @@ class Joiner:
         self._names: dict[str, Address] = {}
 
     async def join(self, seeds: Sequence[str]) -> list[JoinResult]:
-        """Join every seed; see :meth:`Cluster.join`."""
-        if isinstance(seeds, str):
-            raise LocalProtocolError("seeds is a list of texts, not one text")
-        try:
-            parsed = {seed: parse_address(seed) for seed in seeds}
-        except ValueError as error:
-            raise LocalProtocolError(str(error)) from None
+        """Join every seed, of which there is one; see :meth:`Cluster.join`."""
+        parsed = {seed: _parse(seed) for seed in seeds}
         results: dict[str, JoinResult] = {}
         limiter = trio.CapacityLimiter(JOINS_AT_ONCE)
         try:

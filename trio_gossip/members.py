@@ -22,12 +22,15 @@ INCARNATION_JUMP_MAX: Final = 2**32
 """An accusation this far above the last incarnation we know is implausible: incarnations
 start at wall-clock seconds and grow by one for each refutation."""
 
-ALIVE_JUMP_MAX: Final = 2**40
-"""The same for an alive claim of a known member. Wider, so that a refutation of any accusation
-that was believed is believed as well."""
+ALIVE_JUMP_MAX: Final = 2**33
+"""The same for an alive claim at second hand. Wider, so that a refutation of any accusation that
+was believed is believed as well; what is above is asked of the member itself."""
 
-FIRST_INCARNATION_MAX: Final = 2**48
-"""The same for a member that was not known before."""
+OWN_JUMP_MAX: Final = 2**44
+"""The same for what a member says at first hand, and for what it hears of itself and outbids."""
+
+FIRST_INCARNATION_MAX: Final = 2**40
+"""The same for a member that was not known before: seconds since 1970 have 31 bits."""
 
 
 class MemberState(StrEnum):

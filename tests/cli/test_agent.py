@@ -9,8 +9,10 @@ import signal
 import subprocess
 
 import pytest
+import trio
 
 from tests.cli.processes import agent, running
+from trio_gossip.cli.signals import TOGETHER_SECONDS
 
 pytestmark = pytest.mark.sockets
 
@@ -107,6 +109,18 @@ async def test_a_file_as_standard_input_is_broadcast_whole(tmp_path):
     assert found == {f"line {number}" for number in range(LINES)}
 
 
+async def test_a_long_file_as_the_input_of_an_agent_alone_is_read_to_its_end(tmp_path):
+    """It once waited for ever for somebody to take its first 256 lines, and never left."""
+    path = tmp_path / "lines"
+    path.write_text("".join(f"line {number}\n" for number in range(LINES)))
+    with path.open("rb") as lines:
+        async with agent("ann", "--leave-at-eof", stdin=lines) as (ann, _):
+            await ann.event("left")
+            assert await ann.end() == 0
+            assert ann.errors.count(b"\n") == 1
+            assert b"no other member is here" in ann.errors
+
+
 async def test_a_standard_input_that_is_closed_is_no_trouble():
     def close() -> None:
         os.close(0)
@@ -156,6 +170,7 @@ async def test_a_second_signal_stops_at_once():
             await ann.end()
             bob.process.send_signal(signal.SIGTERM)
             await bob.member_event("member_left", "bob")  # it is leaving
+            await trio.sleep(1.5 * TOGETHER_SECONDS)  # what is sent sooner counts as the first one
             bob.process.send_signal(signal.SIGINT)
             assert await bob.end() == 1
             assert "left" not in {each["event"] for each in await bob.rest()}
@@ -171,6 +186,36 @@ async def test_a_reader_that_goes_away_ends_the_agent_quietly():
         await ann.member_event("member_left", "bob")
         assert await bob.end() == 1
         assert bob.errors == b""
+
+
+async def test_a_standard_output_that_is_closed_is_one_line():
+    options = ["agent", "--name", "ann", "--bind", "127.0.0.1:0"]
+    async with running(*options, stdout=None, preexec_fn=lambda: os.close(1)) as ann:
+        assert await ann.end() == 1
+        await ann.error_line(b"cannot write to standard output: it is closed")
+        assert ann.errors.count(b"\n") == 1
+
+
+async def test_a_terminal_that_closes_is_a_goodbye():
+    async with agent("ann") as (ann, address), agent("bob", "--join", address) as (bob, _):
+        await ann.member_event("member_joined", "bob")
+        bob.process.send_signal(signal.SIGHUP)
+        await ann.member_event("member_left", "bob")
+        assert await bob.end() == 0
+
+
+async def test_an_agent_started_with_nohup_survives_its_terminal():
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    async with (
+        agent("ann") as (ann, address),
+        agent("bob", "--join", address, preexec_fn=ignore) as (bob, _),
+    ):
+        await ann.member_event("member_joined", "bob")
+        bob.process.send_signal(signal.SIGHUP)
+        await bob.type(b"still here\n")
+        assert (await ann.event("message_received"))["payload"] == "still here"
 
 
 async def test_a_full_disk_is_one_line():

@@ -34,6 +34,12 @@ BAD_OPTIONS = [
     ((*GOOD, "--advertise", "[zz]:1"), "is no address"),
     (("agent", "--name", "a", "--bind", "127.0.0.1:x"), "has no valid port"),
     (("agent", "--name", "a", "--bind", ":1"), "has no host"),
+    (("agent", "--name", "a", "--bind", "::1:7000"), "write [::1]:7000 or [::1:7000]:7946"),
+    (("agent", "--name", "a", "--bind", "255.255.255.255:0"), "stands for many hosts"),
+    (("agent", "--name", "a", "--bind", "224.0.0.1:0"), "stands for many hosts"),
+    (("agent", "--name", "a", "--bind", "[ff02::1]:0"), "stands for many hosts"),
+    ((*GOOD, "--join", "::1:7000"), "write [::1]:7000 or [::1:7000]:7946"),
+    ((*GOOD, "--join", "224.0.0.1:7000"), "stands for many hosts"),
     (("agent", "--name", "", "--bind", "127.0.0.1:0"), "name '' is empty"),
     (("agent", "--name", "a\nb", "--bind", "127.0.0.1:0"), "unprintable character"),
     (("agent", "--name", "x" * 256, "--bind", "127.0.0.1:0"), "longer than 255 bytes"),
@@ -68,6 +74,11 @@ def assert_one_clear_line(code: int, output: str, errors: str, part: str) -> Non
 def test_a_bad_option_is_one_line(options, part):
     result = CliRunner().invoke(commands, options)
     assert_one_clear_line(result.exit_code, result.stdout, result.stderr, part)
+
+
+@pytest.mark.parametrize("text", ["::1", "::", "fe80::1", "[::1]:7000", "2001:db8:0:0:0:0:0:1"])
+def test_an_ipv6_address_that_can_be_read_in_one_way_only_is_taken(text):
+    assert module._parse(text) == module.parse_address(text)
 
 
 @pytest.mark.sockets
@@ -134,7 +145,6 @@ def test_the_version_of_a_source_tree_is_no_traceback(monkeypatch):
 
 FAILURES = [
     (OSError(5, os.strerror(5)), 1, "trio-gossip: input/output error\n"),
-    (KeyboardInterrupt(), 1, "trio-gossip: interrupted\n"),
     (BrokenPipeError(), 1, ""),
     (module.trio.BrokenResourceError("gone"), 1, "trio-gossip: the network is gone: gone\n"),
     (module.ConfigError("odd"), 2, "trio-gossip: odd\n"),

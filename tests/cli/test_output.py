@@ -73,7 +73,7 @@ async def test_a_full_pipe_does_not_hold_up_other_tasks(pipe):
     assert done.is_set()
 
 
-async def test_the_first_failure_is_told_once_and_kept(pipe):
+async def test_the_first_failure_is_told_once_and_kept(pipe, caplog):
     told = []
     output = LineOutput(pipe.writer, lambda: told.append(1))
     os.close(pipe.reader)
@@ -82,12 +82,16 @@ async def test_the_first_failure_is_told_once_and_kept(pipe):
     pipe.reader = os.dup(pipe.writer)  # for close()
     assert isinstance(output.failure, BrokenPipeError)
     assert told == [1]
+    output.log_failure()
+    assert caplog.messages == []
 
 
-async def test_a_standard_output_closed_from_the_start_counts_as_a_reader_gone():
+async def test_a_standard_output_closed_from_the_start_is_said_once(caplog):
+    """As with ``>&-``: unlike a reader that went away, whoever did it may not know."""
     output = LineOutput(None, lambda: None)
     await output.write_line("nobody hears it")
-    assert isinstance(output.failure, BrokenPipeError)
+    output.log_failure()
+    assert caplog.messages == ["cannot write to standard output: it is closed"]
 
 
 async def test_a_name_that_is_no_valid_unicode_can_be_written(pipe):

@@ -13,6 +13,7 @@ from trio_gossip import (
     LocalProtocolError,
     NameConflict,
     PeerUnreachableError,
+    parse_address,
 )
 from trio_gossip.joining import JOINS_AT_ONCE
 
@@ -85,8 +86,26 @@ async def test_a_seed_that_cannot_be_read_is_told_before_anything_is_dialled(
 
 async def test_one_text_is_no_list_of_seeds(world: World) -> None:
     a = await world.start("a")
-    with pytest.raises(LocalProtocolError, match="not one text"):
-        await a.join("10.0.0.2:7946")
+    for wrong in ("10.0.0.2:7946", parse_address("10.0.0.2:7946"), None, [b"10.0.0.2:7946"]):
+        with pytest.raises(TypeError):
+            await a.join(wrong)
+
+
+async def test_seeds_may_be_addresses_and_come_out_of_a_generator(world: World) -> None:
+    """A generator was read twice: every failure was hidden."""
+    a = await world.start("a")
+    b = await world.start("b")
+    [result] = await a.join(address for address in [b.local.address])
+    assert result.joined
+    with pytest.raises(JoinError):
+        await a.join(text for text in ["10.0.0.77:7946"])
+
+
+async def test_an_address_that_nobody_can_dial_is_misuse(world: World) -> None:
+    a = await world.start("a")
+    for wrong in ("10.0.0.2:0", "0.0.0.0:7946"):
+        with pytest.raises(LocalProtocolError, match="no address that can be dialled"):
+            await a.join([wrong])
 
 
 async def test_joining_oneself_is_harmless(world: World) -> None:

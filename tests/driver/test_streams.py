@@ -21,7 +21,7 @@ from trio_gossip.codec.messages import (
     SyncMembers,
     SyncOpen,
 )
-from trio_gossip.conduits import INBOUND_MAX
+from trio_gossip.conduits import INBOUND_PER_HOST_MAX
 from trio_gossip.failures import RefusalReason
 from trio_gossip_transports.links import STREAM_BUFFER_BYTES
 
@@ -93,9 +93,9 @@ async def test_streams_beyond_the_cap_are_closed_at_once_and_counted(world: Worl
         for _ in range(300):
             nursery.start_soon(hold)
         await trio.sleep(1)
-        assert len(closed) == 300 - INBOUND_MAX
-        assert a.statistics().streams == INBOUND_MAX
-        assert a.statistics().streams_rejected == 300 - INBOUND_MAX
+        assert len(closed) == 300 - INBOUND_PER_HOST_MAX
+        assert a.statistics().streams == INBOUND_PER_HOST_MAX
+        assert a.statistics().streams_rejected == 300 - INBOUND_PER_HOST_MAX
         # What we open ourselves does not count.
         b = await world.start("b")
         await a.join([seed_of("b")])
@@ -103,7 +103,7 @@ async def test_streams_beyond_the_cap_are_closed_at_once_and_counted(world: Worl
     assert max(closed) == pytest.approx(10.0, abs=0.01)
     assert a.statistics().streams == 0
     await b.join([seed_of("a")])
-    assert a.statistics().streams_rejected == 300 - INBOUND_MAX
+    assert a.statistics().streams_rejected == 300 - INBOUND_PER_HOST_MAX
 
 
 GARBAGE = {

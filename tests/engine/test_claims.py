@@ -21,6 +21,7 @@ from trio_gossip.members import (
     ALIVE_JUMP_MAX,
     FIRST_INCARNATION_MAX,
     INCARNATION_JUMP_MAX,
+    OWN_JUMP_MAX,
     MemberState,
 )
 
@@ -224,10 +225,16 @@ def test_implausible_claims_are_refused() -> None:
     bench.receive("b", Dead(2 + INCARNATION_JUMP_MAX, "a", "b"))
     assert bench.state("a") is MemberState.ALIVE
     assert bench.count("accusation_implausible") == 2
-    bench.receive("a", alive("a", 2 + ALIVE_JUMP_MAX))
+    bench.clear()
+    bench.receive("b", alive("a", 2 + ALIVE_JUMP_MAX))
+    assert bench.messages(Suspect, to="a") == [Suspect(1, "a", "me")], "it is asked itself"
     bench.receive("x", alive("x", 1 + FIRST_INCARNATION_MAX))
     assert bench.count("alive_implausible") == 2
     assert bench.engine.member("x") is None
+    bench.receive("a", alive("a", 2 + ALIVE_JUMP_MAX))
+    assert bench.member("a").incarnation == 2 + ALIVE_JUMP_MAX, "at first hand"
+    bench.receive("a", alive("a", 2 * OWN_JUMP_MAX))
+    assert bench.count("alive_implausible") == 3
 
 
 def test_a_reaped_member_is_not_brought_back_by_old_news() -> None:
@@ -290,6 +297,6 @@ def test_the_answer_to_a_stranger_is_no_longer_than_its_packet() -> None:
     bench.receive("b", alive(long_name, 9, meta=b"x" * 500, address=address_of("a")))
     bench.clear()
     stranger = Address("h-stranger", 9)
-    bench.receive(stranger, alive(long_name, 9, address=stranger))
+    bench.receive(stranger, alive(long_name, 8, address=stranger))
     assert not [sent for sent in bench.sent if sent.address == stranger]
     assert bench.count("answer_withheld") == 1

@@ -51,7 +51,7 @@ def test_a_broadcast_is_passed_on_unchanged_and_delivered_once() -> None:
     bench = Bench()
     bench.know("a", "b")
     bench.clear()
-    message = Broadcast("a", 7, 3, b"payload")
+    message = Broadcast("a", 1, 3, b"payload")
     bench.receive("a", message)
     bench.receive("b", message)
     assert bench.seen(MessageReceived) == [MessageReceived("a", b"payload", Delivery.BROADCAST)]

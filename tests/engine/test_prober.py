@@ -356,10 +356,17 @@ def test_a_relay_pings_members_at_their_own_address_only() -> None:
 
 def test_the_number_of_relayed_pings_is_bounded() -> None:
     bench = Bench()
-    bench.know("asker", "target")
-    for number in range(300):
-        bench.receive("asker", IndirectPing(number, "target", address_of("target"), "asker", 500))
-    assert bench.count("relay_refused") == 44
+    askers = [f"asker{number}" for number in range(20)]
+    bench.know("target", *askers)
+    for asker in askers:
+        for number in range(20):
+            request = IndirectPing(number, "target", address_of("target"), asker, 600_000)
+            bench.receive(asker, request)
+    assert bench.count("relay_refused") == 400 - 256, "16 for each, 256 in all"
+    bench.answer("target", *askers)
+    bench.wait(8.1)
+    bench.receive(askers[0], IndirectPing(1, "target", address_of("target"), askers[0], 500))
+    assert bench.count("relay_refused") == 400 - 256, "no budget holds a place for minutes"
 
 
 def test_a_stream_ping_that_cannot_be_dialled_is_evidence_and_no_verdict() -> None:

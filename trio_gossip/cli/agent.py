@@ -50,8 +50,9 @@ PROFILES: Final[Mapping[str, Callable[..., Config]]] = {
 """Presets by the name that the options use."""
 
 QUEUED_BROADCASTS_MAX: Final = 256
-"""Standard input is read no further while so many messages wait to be gossiped: a file that is
-piped in must not push its own first lines out of the bounded queue."""
+"""Standard input is read no further while so many messages wait to be gossiped to somebody: a
+file that is piped in must not push its own first lines out of the bounded queue. Alone, nobody
+takes any of them, and the agent reads on so that it finds the end of its input."""
 
 PRINTING_SECONDS: Final = 2.0
 """After the goodbye, how long a reader of standard output may take to read the rest."""
@@ -96,8 +97,7 @@ async def run_agent(settings: AgentSettings) -> int:
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise_unwrapped(group)
-    if output.failure is not None and not isinstance(output.failure, BrokenPipeError):
-        logger.error("cannot write to standard output: %s", describe_os_error(output.failure))
+    output.log_failure()
     return EXIT_FAILED if stop.forced or output.failure is not None else EXIT_DONE
 
 
@@ -190,10 +190,18 @@ class _Agent:
 
     async def _broadcast_input(self, cluster: Cluster) -> None:
         pace = self._settings.config.gossip_interval
+        warned = False
 
         async def broadcast(line: bytes | None) -> None:
-            while _queued(cluster) >= QUEUED_BROADCASTS_MAX:  # noqa: ASYNC110  # no event tells it
-                await trio.sleep(pace)
+            nonlocal warned
+            await trio.lowlevel.checkpoint()  # a block of input may hold ten thousand lines
+            while _queued(cluster) >= QUEUED_BROADCASTS_MAX:
+                if _is_alone(cluster):
+                    if not warned:
+                        logger.warning("no other member is here: the oldest lines may be lost")
+                    warned = True
+                    break
+                await trio.sleep(pace)  # no event tells it
             if line is None:
                 logger.warning(
                     "a line of more than %d bytes fits no packet, not broadcast", LINE_BYTES_MAX
@@ -231,6 +239,10 @@ async def _serve_in(
 
 def _queued(cluster: Cluster) -> int:
     return cluster.statistics().engine.user_queue
+
+
+def _is_alone(cluster: Cluster) -> bool:
+    return len(cluster.members()) < 2  # the failed and the left are not in it
 
 
 async def _listen(bind: Address) -> Transport:

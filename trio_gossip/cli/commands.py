@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,12 @@ from trio_gossip.errors import ConfigError
 
 PROFILE_NAMES: Final = ("lan", "wan", "local")
 _LEVELS: Final = ("debug", "info", "warning", "error")
+_EVERYBODY: Final = ipaddress.IPv4Address("255.255.255.255")
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _InterruptedError(Exception):
+    """Ctrl-C, hidden from click, which would print an empty line for it."""
 
 
 class _OneLineGroup(click.Group):
@@ -32,7 +38,12 @@ class _OneLineGroup(click.Group):
     def main(  # type: ignore[override]  # click's overloads allow a return; this never does
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
-        """Run and exit; see :meth:`click.Command.main`."""
+        """Run and exit; see :meth:`click.Command.main`.
+
+        Raises:
+            SystemExit: it ran or could not; mistakes were told in one line.
+            KeyboardInterrupt: Ctrl-C where nothing watched for signals.
+        """
         extra["standalone_mode"] = False
         try:
             code = super().main(args, prog_name or "trio-gossip", **extra)
@@ -40,8 +51,8 @@ class _OneLineGroup(click.Group):
             code = _complain(error.format_message(), error.exit_code)
         except (BadInputError, ConfigError) as error:
             code = _complain(str(error), EXIT_BAD_INPUT)
-        except (click.Abort, KeyboardInterrupt):
-            code = _complain("interrupted", EXIT_FAILED)
+        except (click.Abort, _InterruptedError):  # the end of it is in one place
+            raise KeyboardInterrupt from None
         except BrokenPipeError:
             code = EXIT_FAILED
         except OSError as error:
@@ -49,6 +60,13 @@ class _OneLineGroup(click.Group):
         except trio.BrokenResourceError as error:
             code = _complain(f"the network is gone: {error}", EXIT_FAILED)
         sys.exit(code or 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was chosen; see :meth:`click.Group.invoke`."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
 
 
 def _complain(message: str, code: int) -> int:
@@ -58,13 +76,31 @@ def _complain(message: str, code: int) -> int:
 
 def _parse(value: str) -> Address:
     try:
-        return parse_address(value)
+        address = parse_address(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+    host, _, port = value.rpartition(":")
+    if port.isdecimal() and _ip_address(host) is not None and ":" in host:
+        # "::1:7000" is a whole IPv6 address, and hardly ever the one that was meant.
+        raise click.BadParameter(
+            f"{value!r} may be read with a port or without one;"
+            f" write [{host}]:{port} or [{value}]:{address.port}"
+        )
+    found = _ip_address(address.host)
+    if found is not None and (found.is_multicast or found == _EVERYBODY):
+        raise click.BadParameter(f"{address.host} stands for many hosts and not for one")
+    return address
+
+
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _bound(_: click.Context, __: click.Parameter, value: str) -> Address:
-    """``--bind``: any address, also a wildcard and port 0."""
+    """``--bind``: any address of one host, also a wildcard and port 0."""
     return _parse(value)
 
 
@@ -178,8 +214,9 @@ def agent(
 ) -> int:
     """Be a member of a cluster and print a line for every event.
 
-    Lines on standard input are broadcast to all other members. SIGINT (Ctrl-C) and SIGTERM say
-    goodbye to the others and exit with 0; a second signal stops at once and exits with 1.
+    Lines on standard input are broadcast to all other members. SIGINT (Ctrl-C), SIGTERM and
+    SIGHUP say goodbye to the others and exit with 0; a second signal stops at once and exits
+    with 1.
     """
     # Lazily: `trio-gossip --help` and bad options need none of it.
     from trio_gossip.cli.agent import PROFILES, AgentSettings, run_agent

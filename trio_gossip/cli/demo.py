@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from trio_gossip.cli.children import NOTE, Children
+from trio_gossip.cli.order import HOLD_SECONDS, InOrder, OwnTimes
 from trio_gossip.cli.output import LineOutput, standard_descriptor
 from trio_gossip.cli.phases import Detection, Gathering, Leaving, Phase, Remark, Return, Seen
 from trio_gossip.cli.problems import EXIT_DONE, EXIT_FAILED
@@ -74,8 +75,10 @@ async def run_demo(nodes: int, profile: str, as_json: bool) -> int:
     report: Report = JsonReport(output, elapsed) if as_json else TextReport(output, elapsed)
     send, receive = trio.open_memory_channel[Seen](math.inf)
 
+    own_times = OwnTimes(elapsed)
+
     def notice(name: str, event: dict[str, Any]) -> None:
-        send.send_nowait(Seen(name, elapsed(), event))
+        send.send_nowait(Seen(name, own_times.at(name, event), event))
 
     passed = False
     try:
@@ -99,6 +102,7 @@ async def run_demo(nodes: int, profile: str, as_json: bool) -> int:
     if stop.asked.is_set() and not passed:
         await report.problem("interrupted; all agents were ended")
     await report.end(passed=passed, nodes=nodes, profile=profile)
+    output.log_failure()
     return EXIT_DONE if passed and output.failure is None else EXIT_FAILED
 
 
@@ -124,7 +128,7 @@ class Demo:
         limits: of each phase.
         """
         self._actors = actors
-        self._seen = seen
+        self._seen = InOrder(seen, elapsed)
         self._report = report
         self._elapsed = elapsed
         self._names = [f"node-{number}" for number in range(1, nodes + 1)]
@@ -184,10 +188,11 @@ class Demo:
         await self._watch(phase, trio.current_time() + limit)
         if not await self._judge(phase, limit):
             return False
-        first, second = sorted(phase.suspected.values())[:2]
+        first, *more = sorted(phase.probed.values())
+        await self._report.measured("kill until first suspicion", first - killed)
+        if more:  # one that only joins a suspicion prints nothing at that moment
+            await self._report.measured("kill until a second one's probe failed", more[0] - killed)
         for what, at in (
-            ("kill until first suspicion", first),
-            ("kill until a second member suspects it too", second),
             ("kill until first declared failed", min(phase.failed.values())),
             ("kill until failed for every survivor", max(phase.failed.values())),
         ):
@@ -238,10 +243,14 @@ class Demo:
     async def _watch(
         self, phase: Phase, deadline: float, enough: Callable[[], bool] | None = None
     ) -> None:
-        """Feed a phase until it is complete or wrong, until ``enough`` or the deadline."""
+        """Feed a phase until it is complete or wrong, until ``enough`` or the deadline.
+
+        With ``enough`` the next step waits for one agent alone, so that there is no order to keep.
+        """
+        hold = HOLD_SECONDS if enough is None else 0.0
         with trio.move_on_at(deadline):
             while phase.missing and not phase.wrong and not (enough is not None and enough()):
-                seen = await self._seen.receive()
+                seen = await self._seen.receive(hold)
                 if seen.kind == NOTE:
                     await self._report.note(seen)
                     continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import select
 import sys
@@ -9,6 +11,10 @@ import threading
 from collections.abc import Callable
 
 import trio
+
+from trio_gossip.cli.problems import describe_os_error
+
+logger = logging.getLogger(__name__)
 
 
 class LineOutput:
@@ -49,11 +55,16 @@ class LineOutput:
                 self.failure = error
                 self._on_failure()
 
+    def log_failure(self) -> None:
+        """Say why writing ended, if it did; a reader that went away knows it, and is no news."""
+        if self.failure is not None and not isinstance(self.failure, BrokenPipeError):
+            logger.error("cannot write to standard output: %s", describe_os_error(self.failure))
+
     def _write(self, data: bytes) -> None:
         # os.write and not sys.stdout: a thread that is stuck in the buffered writer holds its
         # lock, and the interpreter then aborts at exit.
         if self._descriptor is None:
-            raise BrokenPipeError("standard output is closed")
+            raise OSError(errno.EBADF, "it is closed")
         with self._writing:
             while data:
                 try:

@@ -22,7 +22,7 @@ class Seen:
 
     Attributes:
         observer: name of the agent that printed it.
-        at: when it reached the demo, in seconds since the demo began.
+        at: when it happened, in seconds since the demo began.
         event: the line's object.
     """
 
@@ -141,15 +141,14 @@ class Gathering(Phase):
 
 
 class Detection(Phase):
-    """A killed member is suspected, by a second member too, and failed for every survivor.
+    """A killed member is suspected by one that probed it, and failed for every survivor.
 
-    With few members the first suspicion may run out before a second member's own probe fails,
-    so that to share the suspicion counts as confirming it.
+    Another one whose own probe fails confirms it: it says so itself, or is named as the second
+    accuser when the failure is declared. Who repeats what it heard confirms nothing. That it is
+    confirmed is shown and not demanded: with few members the first suspicion may run out before.
 
     Attributes:
         probed: when each survivor whose own probe failed suspected it.
-        suspected: when each survivor suspected it, for whatever reason, or was first named as
-            an accuser.
         failed: when each survivor declared it failed.
     """
 
@@ -158,7 +157,6 @@ class Detection(Phase):
         self._victim = victim
         self._survivors = tuple(survivors)
         self.probed: dict[str, float] = {}
-        self.suspected: dict[str, float] = {}
         self.failed: dict[str, float] = {}
 
     def _take(self, seen: Seen) -> Remark | None:
@@ -166,11 +164,7 @@ class Detection(Phase):
             return None
         if seen.kind not in ("member_suspected", "member_failed"):
             return None
-        for accuser in seen.texts("accusers"):
-            if accuser in self._survivors:
-                self.suspected.setdefault(accuser, seen.at)
         if seen.kind == "member_suspected":
-            self.suspected.setdefault(seen.observer, seen.at)
             if seen.event.get("reason") == "probe_failed":
                 self.probed.setdefault(seen.observer, seen.at)
             return Remark("suspected", self._suspicion(seen), seen)
@@ -180,13 +174,17 @@ class Detection(Phase):
     def _suspicion(self, seen: Seen) -> str:
         if seen.event.get("reason") == "probe_failed":
             tried = ", ".join(seen.texts("tried")) or "directly"
-            return f"{seen.observer} suspects {self._victim}: no answer (tried: {tried})"
-        told_by = ", ".join(seen.texts("accusers")) or "the others"
-        return f"{seen.observer} suspects {self._victim} too: accused by {told_by}"
+            too = " too" if min(self.probed, key=self.probed.__getitem__) != seen.observer else ""
+            return f"{seen.observer} suspects {self._victim}{too}: no answer (tried: {tried})"
+        accusers = seen.texts("accusers")
+        who = " and ".join(accusers) or "somebody"
+        verb = "suspect" if len(accusers) > 1 else "suspects"
+        return f"{seen.observer} hears that {who} {verb} {self._victim}"
 
     def _verdict(self, seen: Seen) -> str:
-        accusers = ", ".join(seen.texts("accusers"))
-        by = f", accused by {accusers}" if accusers else ""
+        first, *more = seen.texts("accusers") or ("",)
+        by = f"; suspected by {first}" if first else ""
+        by += f", confirmed by {' and '.join(more)}" if more else ""
         if seen.event.get("reason") == "reported":
             return f"{seen.observer} hears that {self._victim} was declared failed{by}"
         return f"{seen.observer} declares {self._victim} failed: it did not refute in time{by}"
@@ -199,8 +197,6 @@ class Detection(Phase):
         ]
         if not self.probed:
             missing.append(f"somebody suspects {self._victim} after probing it")
-        if len(self.suspected) < 2:
-            missing.append(f"a second member suspects {self._victim}")
         return missing
 
 

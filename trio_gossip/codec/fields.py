@@ -156,4 +156,6 @@ def _unpack_address(value: bytes | str) -> Address | None:
     # A host without a colon has one spelling only: ipaddress takes no other one of IPv4.
     if " " in host or not 1 <= int(digits) <= 65535:
         return None
+    if host.replace(".", "").isdigit() and host.count(".") != 3:
+        return None  # "127.1" and "0" are addresses to a resolver
     return Address(host, int(digits))

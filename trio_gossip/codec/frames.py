@@ -28,6 +28,9 @@ FRAME_BYTES_MAX: Final = 512 * 1024
 """Longest frame, which is what a stranger can make us hold. Decoded CBOR can take a hundred
 times its bytes, so frames are read as flat arrays and their fields capped one by one."""
 
+FRAMES_PER_FEED_MAX: Final = 64
+"""Frames in one read of 16 KiB; a peer that sends smaller ones wastes our time."""
+
 RECORDS_MAX: Final = 256
 """Members in one frame."""
 
@@ -88,6 +91,8 @@ class FrameDecoder:
                 raise DecodeError("frame_length")
             if len(buffer) < body + length:
                 break
+            if len(frames) == FRAMES_PER_FEED_MAX:
+                raise DecodeError("frames_too_small")
             frames.append(_decode_frame(bytes(buffer[body : body + length])))
             start = body + length
         del buffer[:start]

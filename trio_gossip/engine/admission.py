@@ -7,6 +7,7 @@ anti-entropy exchange. Here each alive claim passes this door, wherever it came 
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from trio_gossip.engine.claimed import claimed_member
@@ -42,8 +43,10 @@ class Admission:
 
     def _fault(self, claim: Alive, entry: Entry | None) -> str | None:
         node = self._node
-        if claim.address.is_wildcard:
+        if claim.address.is_wildcard or _is_group(claim.address.host):
             return "refused_wildcard_address"
+        if claim.address == node.me.member.address:
+            return "refused_own_address"
         if not self.compatible(claim.versions):
             return "refused_versions"
         if self._networks and not self._in_networks(claim.address):
@@ -51,8 +54,13 @@ class Admission:
         if entry is None and len(node.table) >= node.config.members_max:
             return "refused_table_full"
         hook = node.config.admit
-        if hook is not None and not hook(claimed_member(claim)):
-            return "refused_by_hook"
+        if hook is not None:
+            verdict = hook(claimed_member(claim))
+            if verdict is False:
+                return "refused_by_hook"
+            if verdict is not True:
+                # A coroutine is true and None is false: a veto must not open or close by mistake.
+                raise TypeError(f"admit must return True or False, not {verdict!r}")
         return None
 
     def compatible(self, versions: bytes) -> bool:
@@ -72,3 +80,13 @@ class Admission:
         except ValueError:
             return False
         return any(host in network for network in self._networks)
+
+
+@lru_cache(maxsize=4096)
+def _is_group(host: str) -> bool:
+    """True for addresses that stand for many hosts, to which no member can be sent a packet."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_multicast or str(address) == "255.255.255.255"

@@ -19,6 +19,10 @@ _SMALLEST_MESSAGE: Final = 4
 """No encoded message is shorter; with less room than this a packet is full."""
 
 
+_MISSES_MAX: Final = 32
+"""Messages too long for what is left of a packet that are looked at before it goes as it is."""
+
+
 @attrs.define(slots=True, weakref_slot=False)
 class _Entry:
     rank: _Rank
@@ -91,13 +95,16 @@ class Lane:
         that would leave it to luck whether the third member hears of it.
         """
         taken: list[_Rank] = []
+        misses = 0
         entries = self._entries
         for rank in self._order:
             if peer is not None and entries[-rank[2]].subject == peer:
                 continue
             if room.take(-rank[1]):
                 taken.append(rank)
-            elif room.free < _SMALLEST_MESSAGE:
+                continue
+            misses += 1
+            if room.free < _SMALLEST_MESSAGE or misses == _MISSES_MAX:
                 break
         parts: list[bytes] = []
         for rank in taken:

@@ -26,7 +26,7 @@ from trio_gossip.members import (
     ALIVE_JUMP_MAX,
     FIRST_INCARNATION_MAX,
     INCARNATION_JUMP_MAX,
-    Member,
+    OWN_JUMP_MAX,
     MemberState,
 )
 
@@ -65,9 +65,10 @@ class Claims:
             self._newcomer(claim, origin)
         elif claim.incarnation <= entry.evidence:
             self._stale_alive(claim, entry, origin)
-        elif claim.incarnation - entry.evidence > ALIVE_JUMP_MAX:
+        elif claim.incarnation - entry.evidence > self._jump_max(entry, origin):
             node.counters.bump("alive_implausible")
-        elif self._takeover.must_verify(claim, entry):
+            self._ask_for_claim(entry)
+        elif self._takeover.must_verify(claim, entry, origin):
             self._takeover.verify(claim, entry, origin)
         elif self._admission.admits(claim, entry):
             self.accept(claim, entry, origin.reason)
@@ -103,19 +104,11 @@ class Claims:
         node = self._node
         node.counters.bump("alive_stale")
         held = entry.member
-        if origin.address != claim.address or self._is_echo(claim, held):
-            return
-        origin.answer(node, claim.name, self._held_against(entry))
-
-    @staticmethod
-    def _is_echo(claim: Alive, held: Member) -> bool:
-        return (
-            held.state is MemberState.ALIVE
-            and claim.incarnation == held.incarnation
-            and claim.address == held.address
-            and claim.meta == held.meta
-            and claim.versions == held.versions
-        )
+        # Only what makes the other side move: answering an equal claim with our own view lets
+        # two members that were told different addresses of a third answer each other for ever.
+        news = entry.evidence > claim.incarnation or held.state is not MemberState.ALIVE
+        if news and origin.address == claim.address:
+            origin.answer(node, claim.name, self._held_against(entry))
 
     def _held_against(self, entry: Entry) -> Alive | Suspect | Dead:
         """The claim that makes the member bid higher: it must answer whatever is not below its
@@ -129,6 +122,20 @@ class Claims:
         if member.state is MemberState.SUSPECT:
             return Suspect(entry.evidence, member.name, self._node.name)
         return Alive(entry.evidence, member.name, member.address, member.meta, member.versions)
+
+    @staticmethod
+    def _jump_max(entry: Entry, origin: Origin) -> int:
+        at_first_hand = origin.address == entry.member.address
+        return OWN_JUMP_MAX if at_first_hand else ALIVE_JUMP_MAX
+
+    def _ask_for_claim(self, entry: Entry) -> None:
+        """Have a member say itself at which incarnation it is: it answers an old accusation with
+        its own claim, and that comes from its own address. So hearsay cannot take a member
+        far away from what some have heard, nor lock it out where it was taken.
+        """
+        member = entry.member
+        question = Suspect(member.incarnation, member.name, self._node.name)
+        self._node.outbox.packet(member.address, member.name, question, piggyback=False)
 
     def accept(self, claim: Alive, entry: Entry, reason: Reason) -> None:
         """Believe a newer alive claim."""
@@ -218,6 +225,10 @@ class Claims:
         suspicion = self.suspicions[claim.name]
         if claim.accuser == node.name and tried:
             suspicion.tried = tried
+        accuser = node.table.get(claim.accuser)
+        if accuser is None or not accuser.member.is_active:
+            node.counters.bump("accuser_unknown")  # names are free: they must not add up
+            return
         if suspicion.confirm(claim.accuser):
             node.timers.set(("suspicion", claim.name), suspicion.deadline)
             node.tell(claim)

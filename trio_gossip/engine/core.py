@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec import DecodeError, NativeCodec
 from trio_gossip.engine.clock import StallClock
-from trio_gossip.engine.node import Node
+from trio_gossip.engine.node import ANSWERS_MAX, Node
 from trio_gossip.engine.parts import Parts
 from trio_gossip.engine.presence import Presence
 from trio_gossip.engine.statistics import EngineStatistics
@@ -29,6 +29,9 @@ COMMANDS_MAX: Final = 4096
 
 LONG_STALL: Final = 1.0
 """A stall beyond this many seconds lowers our own health by two steps instead of one."""
+
+TIMERS_MAX: Final = 64
+"""Deadlines served in one turn; should more be due, the driver yields in between."""
 
 ROUNDING: Final = 1e-6
 """Seconds by which a deadline counts as due early: converting between the driver's time and the
@@ -290,7 +293,10 @@ class Engine:
         handlers = self._parts.timers
         mark = node.timers.mark
         horizon = node.now + ROUNDING
-        while (key := node.timers.pop_due(horizon, mark)) is not None:
+        for _ in range(TIMERS_MAX):
+            key = node.timers.pop_due(horizon, mark)
+            if key is None:
+                break
             handlers[key[0]](key[1])
         return node.outbox.take()
 
@@ -347,6 +353,7 @@ class Engine:
         if not self._started:
             raise LocalProtocolError("the engine was not started")
         node = self._node
+        node.answers = ANSWERS_MAX
         node.now, late = self._clock.advance(now, node.timers.earliest()[0])
         if late:
             node.counters.bump("stalled")

@@ -54,15 +54,26 @@ class Mail:
         if not node.outbox.fits(node.codec.encode(message)):
             raise LocalProtocolError(
                 f"a broadcast of {len(payload)} bytes does not fit a packet of"
-                f" {node.packet_limit} bytes; send_reliable has no such limit"
+                f" {node.packet_limit} bytes with its header; about"
+                f" {node.packet_limit - self._overhead(message)} bytes do"
             )
         self._counter += 1
         self._queue(message, ("key", key) if key is not None else self._counter)
 
+    def _overhead(self, message: Broadcast | UserMessage) -> int:
+        codec = self._node.codec
+        return len(codec.pack([codec.encode(message)])) - len(message.payload)
+
     def broadcast_received(self, message: Broadcast) -> None:
         """A broadcast came by: deliver it once, and pass it on."""
         node = self._node
-        if message.origin == node.name or not self._seen.is_new(
+        origin = node.table.get(message.origin)
+        if origin is None or message.epoch > origin.evidence:
+            # Remembering what an unknown origin counted would let anybody silence a member
+            # before it comes. Another copy arrives when it is known.
+            node.counters.bump("broadcast_of_unknown")
+            return
+        if origin is node.me or not self._seen.is_new(
             message.origin, message.epoch, message.counter
         ):
             node.counters.bump("broadcast_repeated")
@@ -90,7 +101,8 @@ class Mail:
         if not node.outbox.fits(node.codec.encode(message)):
             raise LocalProtocolError(
                 f"a message of {len(payload)} bytes does not fit a packet of"
-                f" {node.packet_limit} bytes; use send_reliable"
+                f" {node.packet_limit} bytes with its header; about"
+                f" {node.packet_limit - self._overhead(message)} bytes do, or use send_reliable"
             )
         node.outbox.packet(member.address, member.name, message, piggyback=False)
 
@@ -168,6 +180,7 @@ class Receiver(Session):
         self._sender = ""
         self._size = 0
         self._data = bytearray()
+        self._come = 0
 
     def begin(self, exchange: Exchange, frame: MessageOpen) -> None:
         """The opening frame."""
@@ -188,6 +201,7 @@ class Receiver(Session):
             self._streams.unexpected(exchange, frame)
             return
         self._data += frame.data
+        self._come += len(frame.data)
         self._mail.held += len(frame.data)
         if self._mail.held > HELD_MESSAGES * self._node.config.message_bytes_max:
             self._release()
@@ -197,15 +211,17 @@ class Receiver(Session):
         self._deliver_if_complete(exchange)
 
     def _release(self) -> None:
-        self._mail.held -= len(self._data)
+        self._mail.held -= self._come
+        self._come = 0
         self._data.clear()
 
     def _takes(self, data: bytes) -> bool:
-        return 0 < len(data) <= self._size - len(self._data)
+        return 0 < len(data) <= self._size - self._come
 
     def _deliver_if_complete(self, exchange: Exchange) -> None:
-        if len(self._data) == self._size:
+        if self._come == self._size:
             message = MessageReceived(self._sender, bytes(self._data), Delivery.STREAM)
+            self._data.clear()  # the message has its own copy
             self._node.outbox.deliver(exchange.id, message)
 
     def delivered(self, exchange: Exchange) -> None:

@@ -51,7 +51,16 @@ class Tombstone:
 class Membership:
     """The table behind a narrow interface: rows are read by all, changed only through here."""
 
-    __slots__ = ("_active", "_addresses", "_order", "_rows", "_tombstones", "_walk", "version")
+    __slots__ = (
+        "_active",
+        "_addresses",
+        "_aliases",
+        "_order",
+        "_rows",
+        "_tombstones",
+        "_walk",
+        "version",
+    )
 
     def __init__(self) -> None:
         self._rows: dict[str, Entry] = {}
@@ -59,6 +68,7 @@ class Membership:
         self._walk = 0
         self._active = 0
         self._addresses: dict[Address, str] = {}
+        self._aliases: dict[Address, list[str]] = {}
         self._tombstones: OrderedDict[str, Tombstone] = OrderedDict()
         self.version = 0
         """Counts changes that are told to the application."""
@@ -94,7 +104,7 @@ class Membership:
         """
         entry = Entry(member, member.incarnation, now)
         self._rows[member.name] = entry
-        self._addresses[member.address] = member.name
+        self._take_address(member)
         self._active += member.is_active
         order = self._order
         order.append(entry)
@@ -109,7 +119,7 @@ class Membership:
         self._active += member.is_active - old.is_active
         if member.address != old.address:
             self._drop_address(old)
-            self._addresses[member.address] = member.name
+            self._take_address(member)
         if member.state is not old.state:
             entry.changed_at = now
         entry.member = member
@@ -130,9 +140,25 @@ class Membership:
         if len(self._tombstones) > TOMBSTONES_MAX:
             self._tombstones.popitem(last=False)
 
+    def _take_address(self, member: Member) -> None:
+        former = self._addresses.get(member.address)
+        if former is not None:
+            self._aliases.setdefault(member.address, []).append(former)
+        self._addresses[member.address] = member.name
+
     def _drop_address(self, member: Member) -> None:
-        if self._addresses.get(member.address) == member.name:
-            del self._addresses[member.address]
+        """Forget one owner of an address; another name may claim the same one, truly or not."""
+        address = member.address
+        others = self._aliases.get(address)
+        if others is None:
+            del self._addresses[address]
+            return
+        if self._addresses[address] == member.name:
+            self._addresses[address] = others.pop()
+        else:
+            others.remove(member.name)
+        if not others:
+            del self._aliases[address]
 
     def tombstone(self, name: str, *, now: float) -> Tombstone | None:
         """What is remembered of a reaped member."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.messages import Alive
 from trio_gossip.engine.awareness import Awareness
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from trio_gossip.engine.membership import Entry
     from trio_gossip.members import Member
 
+ANSWERS_MAX: Final = 8
+"""Answers and refutations that one packet or one slice of a table may cause; a good packet causes
+one or two."""
+
 
 class Node:
     """Shared by the parts of an engine, owned by it; nothing outside sees it.
@@ -33,12 +37,14 @@ class Node:
         now: engine time of the present turn.
         me: this member's own row, also found in ``table``.
         gossip_not_before: engine time of the next round of gossip, should there be news.
+        answers: reactions (answers, own announcements) that the present turn may still make.
         allowance: bytes that the source of the present packet may still get, if a stranger.
         leaving: from the call of leave until a new join.
     """
 
     __slots__ = (
         "allowance",
+        "answers",
         "awareness",
         "codec",
         "config",
@@ -68,6 +74,7 @@ class Node:
         self.now = 0.0
         self.leaving = False
         self.allowance = 0
+        self.answers = ANSWERS_MAX
         self.gossip_not_before = 0.0
         self.table = Membership()
         self.timers = Timers()
@@ -118,10 +125,22 @@ class Node:
         All answers to one packet together have no more bytes than came, unless a known member
         lives there: a forged source must not turn us into an amplifier.
         """
+        if not self.spend_answer():
+            return
         if self.table.knows_address(source):
-            self.outbox.packet(source, peer_name, message)
+            # News ride along once: a packet of a hundred pings is no way to fetch a megabyte.
+            first = self.answers == ANSWERS_MAX - 1
+            self.outbox.packet(source, peer_name, message, piggyback=first)
         elif self.spend_allowance(message):
             self.outbox.packet(source, peer_name, message, piggyback=False)
+
+    def spend_answer(self) -> bool:
+        """Count one reaction to the present turn's input; False when there were enough."""
+        if not self.answers:
+            self.counters.bump("answer_withheld")
+            return False
+        self.answers -= 1
+        return True
 
     def spend_allowance(self, message: Message) -> bool:
         """Take the size of a packet with ``message`` from what a stranger may still get."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.engine.claimed import with_state
 from trio_gossip.events import NameConflict
 from trio_gossip.members import (
-    ALIVE_JUMP_MAX,
-    INCARNATION_JUMP_MAX,
     INCARNATION_MAX,
+    OWN_JUMP_MAX,
     Member,
     MemberState,
 )
@@ -25,7 +25,7 @@ CONFLICT_QUIET: Final = 60.0
 """Seconds during which one other claimant of a name makes no second event."""
 
 CONFLICTS_MAX: Final = 64
-"""Other claimants remembered for that."""
+"""Other claimants remembered for that, and so the most events in that time."""
 
 
 class Refutation:
@@ -33,6 +33,7 @@ class Refutation:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._next_bid = -math.inf
         self._told: OrderedDict[tuple[str, Address], float] = OrderedDict()
 
     def accused(self, incarnation: int, origin: Origin) -> None:
@@ -46,13 +47,13 @@ class Refutation:
             node.counters.bump("accusation_stale")
             origin.answer(node, None, node.own_claim())
             return
-        if incarnation - mine.incarnation > INCARNATION_JUMP_MAX:
+        if incarnation - mine.incarnation > OWN_JUMP_MAX:
             node.counters.bump("accusation_implausible")
             return
-        node.counters.bump("refuted")
-        node.awareness.apply(+1)
-        self.bid(incarnation + 1)
-        origin.answer(node, None, node.own_claim())
+        if self.bid(incarnation + 1):
+            node.counters.bump("refuted")
+            node.awareness.apply(+1)
+            origin.answer(node, None, node.own_claim())
 
     def alive_about_me(self, claim: Alive, origin: Origin) -> None:
         """Somebody passes on an alive message of this name: an echo, an older life, or a twin."""
@@ -67,23 +68,29 @@ class Refutation:
             and claim.versions == mine.versions
         ):
             return
-        if claim.incarnation - mine.incarnation > ALIVE_JUMP_MAX:
+        if claim.incarnation - mine.incarnation > OWN_JUMP_MAX:
             node.counters.bump("alive_implausible")
             return
         # A former life of this name with as high an incarnation must be outbid, or nobody
         # believes this one. Whether it was a former life or is a live twin, those find out
-        # who hold the other address; a twin is reported by `conflict`.
-        node.counters.bump("refuted")
-        self.bid(claim.incarnation + 1)
-        origin.answer(node, None, node.own_claim())
+        # who hold the other address; a twin is reported by `conflict`. No direct answer, and
+        # not in a hurry: two twins would outbid each other as fast as the network is.
+        if node.now >= self._next_bid and self.bid(claim.incarnation + 1):
+            self._next_bid = node.now + node.config.gossip_interval
+            node.counters.bump("refuted")
 
-    def bid(self, incarnation: int) -> None:
-        """Announce this member at ``incarnation``; never beyond the last one there is."""
+    def bid(self, incarnation: int) -> bool:
+        """Announce this member at ``incarnation``; False beyond the last one there is, or when
+        one packet makes us do it too often.
+        """
         node = self._node
         if incarnation > INCARNATION_MAX:
             node.counters.bump("incarnation_exhausted")
-            return
+            return False
+        if not node.spend_answer():
+            return False
         self.announce(with_state(node.me.member, MemberState.ALIVE, incarnation))
+        return True
 
     def announce(self, member: Member) -> None:
         """Make ``member`` the truth about this member and tell everybody."""
@@ -110,9 +117,13 @@ class Refutation:
         last = self._told.get(key)
         if last is not None and node.now - last < CONFLICT_QUIET:
             return
+        if len(self._told) >= CONFLICTS_MAX and last is None:
+            oldest = next(iter(self._told))
+            if node.now - self._told[oldest] < CONFLICT_QUIET:
+                node.counters.bump("conflict_ignored")
+                return
+            del self._told[oldest]
         self._told[key] = node.now
         self._told.move_to_end(key)
-        if len(self._told) > CONFLICTS_MAX:
-            self._told.popitem(last=False)
         node.counters.bump("name_conflict")
         node.outbox.notify(NameConflict(existing, other))

@@ -19,6 +19,9 @@ NACK_FRACTION: Final = 0.8
 has left (Lifeguard paper, section IV-A). memberlist waits its whole probe timeout, so that
 at its defaults no nack is ever in time."""
 
+RELAYS_EACH_MAX: Final = 16
+"""The same for one requester, who has one probe at a time."""
+
 RELAYS_MAX: Final = 256
 """Pings made for others at once; further requests are counted and not served."""
 
@@ -37,6 +40,7 @@ class Relay:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._open: dict[int, _Relayed] = {}
+        self._asked_by: dict[Address, int] = {}
 
     def ping(self, message: Ping, source: Address) -> None:
         """Somebody asks whether we are there."""
@@ -62,17 +66,25 @@ class Relay:
         """
         node = self._node
         entry = node.table.get(message.target)
-        stranger = not node.table.knows_address(source)
-        if entry is None or entry is node.me or stranger or len(self._open) >= RELAYS_MAX:
+        if (
+            entry is None
+            or entry is node.me
+            or not node.table.knows_address(source)
+            or self._asked_by.get(source, 0) >= RELAYS_EACH_MAX
+            or len(self._open) >= RELAYS_MAX
+        ):
             node.counters.bump("relay_refused")
             return
         sequence = node.questions.ask(self._acked)
         if sequence is None:
             return
+        self._asked_by[source] = self._asked_by.get(source, 0) + 1
         self._open[sequence] = _Relayed(source, message.source, message.sequence, message.want_nack)
         # The requester must have the nack before its round ends; memberlist's relay waits its
         # own whole probe timeout, which at the defaults is always too late.
-        patience = NACK_FRACTION * message.budget / 1000
+        config = node.config
+        longest = config.awareness_max * config.probe_interval
+        patience = min(NACK_FRACTION * message.budget / 1000, longest)
         node.timers.set(("relay", sequence), node.now + patience)
         ping = Ping(sequence, message.target, node.name)
         node.outbox.packet(entry.member.address, message.target, ping)
@@ -80,16 +92,23 @@ class Relay:
     def _acked(self, sequence: int, source: Address) -> None:
         """The third member answered: pass it on."""
         del source
-        relayed = self._open.pop(sequence)
+        relayed = self._close(sequence)
         self._node.timers.cancel(("relay", sequence))
         self._reply(relayed, Ack(relayed.sequence))
 
     def timeout(self, sequence: int) -> None:
         """Timer: it did not answer."""
-        relayed = self._open.pop(sequence)
+        relayed = self._close(sequence)
         self._node.questions.forget(sequence)
         if relayed.want_nack:
             self._reply(relayed, Nack(relayed.sequence))
+
+    def _close(self, sequence: int) -> _Relayed:
+        relayed = self._open.pop(sequence)
+        left = self._asked_by.pop(relayed.requester) - 1
+        if left:
+            self._asked_by[relayed.requester] = left
+        return relayed
 
     def _reply(self, relayed: _Relayed, message: Ack | Nack) -> None:
         self._node.outbox.packet(relayed.requester, relayed.requester_name, message)

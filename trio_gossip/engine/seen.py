@@ -9,6 +9,9 @@ WINDOW: Final = 1024
 """Broadcasts of one origin that may overtake each other. Older ones are not delivered: they
 may have been delivered before, and twice is worse than never for a best-effort message."""
 
+JUMP_MAX: Final = 2**20
+"""A counter this far ahead of the last one is no broadcast of ours that overtook a million."""
+
 ORIGINS_MAX: Final = 4096
 """Origins remembered; beyond it the one not heard for longest is forgotten."""
 
@@ -38,6 +41,8 @@ class Seen:
         if epoch < known_epoch:
             return False
         self._windows.move_to_end(origin)
+        if counter - highest > JUMP_MAX:
+            return False
         if counter > highest:
             shift = counter - highest
             bits = (bits << shift | 1) & ((1 << WINDOW) - 1) if shift < WINDOW else 1

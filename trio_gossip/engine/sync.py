@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.messages import Alive, Refusal, SyncEnd, SyncMembers, SyncOpen
 from trio_gossip.engine.formulas import push_pull_scale
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.streams import Streams
 
+HELD_TABLES: Final = 4
+"""Tables of ``members_max`` records that are held for peers at once; more are refused as busy."""
+
 
 class Sync:
     """Starts exchanges, answers them and keeps their number bounded."""
@@ -32,6 +35,8 @@ class Sync:
         self._admission = admission
         self.answering = 0
         """Exchanges that peers have open with us."""
+        self.held = 0
+        """Records that have come on them and are not merged yet."""
 
     def start(self) -> None:
         """Begin the periodic exchanges, at a random moment of the interval."""
@@ -125,6 +130,14 @@ class _Talk(Session):
         self._sync.streams.send(exchange, frame, more=more)
         return more
 
+    def _hold(self, exchange: Exchange, frame: SyncMembers) -> bool:
+        """Take a chunk, or refuse the exchange and return False."""
+        if self._reader.add(frame):
+            return True
+        limit = self._node.config.members_max
+        self._refuse(exchange, RefusalReason.TOO_LARGE, f"more than {limit} members")
+        return False
+
     def frame(self, exchange: Exchange, frame: Frame) -> None:
         sync = self._sync
         if self._ended:
@@ -132,13 +145,11 @@ class _Talk(Session):
         elif isinstance(frame, SyncOpen) and self._peer is None:
             self._peer = frame
         elif isinstance(frame, SyncMembers) and self._peer is not None:
-            if not self._reader.add(frame):
-                limit = self._node.config.members_max
-                self._refuse(exchange, RefusalReason.TOO_LARGE, f"more than {limit} members")
+            self._hold(exchange, frame)
         elif isinstance(frame, SyncEnd) and self._peer is not None:
             self._ended = True
             if not self._reader.is_complete(frame):
-                self._refuse(exchange, RefusalReason.MALFORMED, "members are missing")
+                self._refuse(exchange, RefusalReason.MALFORMED, "members are missing or doubled")
                 return
             peer = self._peer
             fault = sync.fault_of_peer(peer.source, self._reader.find(peer.source))
@@ -212,6 +223,7 @@ class Answering(_Talk):
     def __init__(self, sync: Sync, node: Node) -> None:
         super().__init__(sync, node)
         sync.answering += 1
+        self._held = 0
 
     def begin(self, exchange: Exchange, frame: SyncOpen) -> None:
         """The opening frame: is there room, and are we staying?"""
@@ -233,14 +245,14 @@ class Answering(_Talk):
         wait to be merged are as many as there are places.
         """
         if self._sender is None:
-            self._sync.answering -= 1
+            self._release()
             return
         records = self._reader.records
         self._sync.merge.start(exchange.id, records, exchange.address, self._merged)
 
     def _merged(self, diverged: bool) -> None:
         del diverged
-        self._sync.answering -= 1
+        self._release()
         self._node.counters.bump("sync_answered")
 
     def _complete(self, exchange: Exchange) -> None:
@@ -248,11 +260,26 @@ class Answering(_Talk):
         self._send_next(exchange)
 
     def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
-        self._sync.answering -= 1
+        self._release()
         super()._refuse(exchange, reason, text)
 
     def refused(self, exchange: Exchange, refusal: Refusal) -> None:
+        self._release()
+
+    def _hold(self, exchange: Exchange, frame: SyncMembers) -> bool:
+        if not super()._hold(exchange, frame):
+            return False
+        self._sync.held += len(frame.records)
+        self._held += len(frame.records)
+        if self._sync.held <= HELD_TABLES * self._node.config.members_max:
+            return True
+        self._refuse(exchange, RefusalReason.BUSY, f"{self._node.name} holds too many tables")
+        return False
+
+    def _release(self) -> None:
+        """Free the place and what was held on it."""
         self._sync.answering -= 1
+        self._sync.held -= self._held
 
     def failed(self, exchange: Exchange, failure: DialFailure) -> None:
         self._end(exchange)

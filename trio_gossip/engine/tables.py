@@ -38,16 +38,18 @@ class TableReader:
 
     def __init__(self, records_max: int) -> None:
         self._records_max = records_max
+        self._names: set[str] = set()
         self.records: list[Record] = []
 
     def add(self, frame: SyncMembers) -> bool:
         """Take a chunk; False when the table is larger than anybody's may be."""
         self.records += frame.records
+        self._names.update(record.name for record in frame.records)
         return len(self.records) <= self._records_max
 
     def is_complete(self, frame: SyncEnd) -> bool:
-        """True when nothing was lost on the way."""
-        return frame.count == len(self.records)
+        """True when nothing was lost on the way and no member is there twice."""
+        return frame.count == len(self.records) == len(self._names)
 
     def find(self, name: str) -> Record | None:
         """The record of one member."""

@@ -63,13 +63,20 @@ class Takeover:
         self._pending: dict[str, _Pending] = {}
         self._verdicts: OrderedDict[tuple[str, Address], float] = OrderedDict()
 
-    def must_verify(self, claim: Alive, entry: Entry) -> bool:
-        """True when the claim moves a live member and no member we trust has checked."""
+    def must_verify(self, claim: Alive, entry: Entry, origin: Origin) -> bool:
+        """True when the claim moves a live member, unless a member that has checked says so
+        itself: at second hand anybody could name a voucher.
+        """
         member = entry.member
         if claim.address == member.address or not member.is_active:
             return False
         voucher = self._node.table.get(claim.vouched_by) if claim.vouched_by else None
-        return voucher is None or not voucher.member.is_active or voucher is entry
+        return (
+            voucher is None
+            or not voucher.member.is_active
+            or voucher is entry
+            or voucher.member.address != origin.address
+        )
 
     def verify(self, claim: Alive, entry: Entry, origin: Origin) -> None:
         """Begin to ask the old address, unless that is being done or was done just now."""
@@ -82,6 +89,7 @@ class Takeover:
         if pending is not None:
             if claim.incarnation > pending.claim.incarnation:
                 pending.claim = claim
+                pending.may_tell = self._may_tell(claim, pending.old, origin)
             return
         if len(self._pending) >= PENDING_MAX:
             node.counters.bump("takeover_full")
