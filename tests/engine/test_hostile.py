@@ -238,3 +238,18 @@ def test_an_admission_hook_that_raises_stops_the_engine_with_its_error() -> None
     bench = Bench(admit=hook)
     with pytest.raises(KeyError, match="hook"):
         bench.receive("a", alive("a"))
+
+
+@pytest.mark.parametrize("verdict", [None, 1, "yes"])
+def test_a_hook_that_answers_neither_yes_nor_no_is_told_so(verdict: object) -> None:
+    """An ``async def`` hook let everybody in, for a coroutine is true."""
+    bench = Bench(admit=lambda _: verdict)
+    with pytest.raises(TypeError, match="must return True or False"):
+        bench.receive("a", alive("a"))
+
+
+def test_a_newer_claim_that_is_not_admitted_changes_nothing() -> None:
+    bench = Bench(admit=lambda member: member.meta != b"bad")
+    bench.know("a")
+    bench.receive("a", alive("a", 2, meta=b"bad"))
+    assert bench.member("a").incarnation == 1
