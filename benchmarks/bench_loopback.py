@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 
 import harness
@@ -64,13 +65,11 @@ def _datagrams(
     sent, delivered, lost, costs_out, costs_in = [], [], [], [], []
     for at in range(options.rounds):
         print_note(f"flood {at + 1} of {options.rounds}")
-        children.ask(receiver, "counted")
         cpu = receiver.cpu_seconds()
         flood = _flood(children, sender, options, rate=0.0)
-        counted = children.ask(receiver, "counted")
-        count = counted["received"]
+        count, seconds = _settled(children, receiver)
         sent.append(flood["sent"] / flood["seconds"])
-        delivered.append(count / max(counted["last"] - counted["first"], 1e-9))
+        delivered.append(count / seconds)
         lost.append(100 * (1 - count / flood["sent"]))
         costs_out.append(1e6 * flood["cpu"] / flood["sent"])
         costs_in.append(1e6 * (receiver.cpu_seconds() - cpu) / max(count, 1))
@@ -91,10 +90,9 @@ def _paced(
         shares = []
         for _ in range(max(options.rounds // 2, 1)):
             print_note(f"sending {rate:,} a second")
-            children.ask(receiver, "counted")
             flood = _flood(children, sender, options, rate=rate)
-            received = children.ask(receiver, "counted")["received"]
-            shares.append(100 * received / flood["sent"])
+            count, _ = _settled(children, receiver)
+            shares.append(100 * count / flood["sent"])
         measures.append(
             Measure(f"send: delivered when paced at {rate:,}/s", "%", shares, None, True, go)
         )
@@ -105,9 +103,21 @@ def _flood(
     children: Children, sender: Child, options: argparse.Namespace, *, rate: float
 ) -> dict[str, float]:
     values = {"to": "receiver", "seconds": options.seconds, "size": options.size, "rate": rate}
-    answer = children.ask(sender, "flood", **values)
-    time.sleep(0.5)  # what is in the receiver's socket is still on its way
-    return answer
+    return children.ask(sender, "flood", **values)
+
+
+def _settled(children: Children, receiver: Child) -> tuple[int, float]:
+    """How many messages the application got and in how many seconds, once no more come: a
+    backlog that is still being read must not count for the next run."""
+    count, first, last = 0, math.inf, 0.0
+    while True:
+        time.sleep(0.5)
+        counted = children.ask(receiver, "counted")
+        if not counted["received"]:
+            return count, max(last - first, 1e-9)
+        count += counted["received"]
+        first = min(first, counted["first"])
+        last = max(last, counted["last"])
 
 
 def _reliable(children: Children, sender: Child, options: argparse.Namespace) -> list[Measure]:
