@@ -6,15 +6,12 @@ Callers without a type checker pass anything, so each value is looked at as if i
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import attrs
 
 from trio_gossip.addresses import Address, parse_address
 from trio_gossip.members import META_BYTES_MAX, Versions, name_fault
-
-if TYPE_CHECKING:
-    from trio_gossip.config import Config
 
 PACKET_BYTES_MIN: Final = 900
 """Smallest packet limit: room for an announcement with a name of 255 or a meta of 512 bytes.
@@ -59,8 +56,8 @@ _COUNTS = {
 }
 
 
-def config_faults(config: Config) -> list[str]:
-    """Every reason for which ``config`` cannot work, each as one clause."""
+def config_faults(config: Any) -> list[str]:
+    """Every reason for which a ``Config`` cannot work, each as one clause."""
     faults = _value_faults(config)
     if faults:  # relations between values that are wrong by themselves say nothing new
         return faults
@@ -97,7 +94,7 @@ def config_faults(config: Config) -> list[str]:
     return faults
 
 
-def _value_faults(config: Config) -> list[str]:
+def _value_faults(config: Any) -> list[str]:
     """Faults of single values."""
     faults: list[str] = []
     values: dict[str, Any] = attrs.asdict(config, recurse=False)
