@@ -42,9 +42,8 @@ async def test_a_signal_long_after_another_reason_to_end_is_the_second(mock_cloc
         mock_clock.jump(TOGETHER_SECONDS * 2)
         stop.ask()  # to ask again does not begin anew
         signal.raise_signal(signal.SIGINT)
-        with trio.fail_after(1), everything:
-            await trio.sleep(0.5)
-        assert stop.forced
+        await wait_all_tasks_blocked()
+        assert (stop.forced, everything.cancel_called) == (True, True)
         nursery.cancel_scope.cancel()
 
 
