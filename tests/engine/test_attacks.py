@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
+
 from tests.engine.bench import CODEC, Bench, address_of, alive
 from tests.engine.clusters import cluster
 from tests.engine.exchanging import record, refusal_of
@@ -25,7 +29,7 @@ from trio_gossip.codec.messages import (
 from trio_gossip.engine.node import ANSWERS_MAX
 from trio_gossip.events import MessageReceived
 from trio_gossip.failures import RefusalReason
-from trio_gossip.members import ALIVE_JUMP_MAX, INCARNATION_JUMP_MAX
+from trio_gossip.members import ALIVE_JUMP_MAX, INCARNATION_JUMP_MAX, OWN_JUMP_MAX
 
 STRANGER = Address("h-stranger", 9)
 
@@ -213,3 +217,41 @@ def test_a_message_to_the_application_costs_no_answer() -> None:
     bench.receive("a", *(UserMessage("a", b"%d" % number) for number in range(60)))
     assert len(bench.seen(MessageReceived)) == 60
     assert isinstance(bench.engine._node.own_claim(), Alive)
+
+
+def test_a_claim_beyond_the_bound_at_first_hand_is_not_asked_for_again() -> None:
+    """Question and answer went on at the speed of the network: 16,000 packets in five seconds."""
+    world = cluster("x", "v")
+    engine = world.processes["v"].engine
+    engine._parts.refutation.bid(engine.local.incarnation + 2 * OWN_JUMP_MAX)
+    world.do("v", lambda e, now: e.handle_timeout(now=now))
+    assert packets(world, 5.0) < 200
+    assert world.active("x") == {"x", "v"}
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_whatever_was_forged_members_come_to_rest(seed: int) -> None:
+    """A search for pairs of answers that answer each other."""
+    rng = random.Random(f"rest {seed}")
+    names = ("x", "y", "v")
+    world = cluster(*names, seed=seed, push_pull_interval=1e6, rejoin_interval=1e6)
+    places = [*map(address_of, names), STRANGER, Address("h-other", 1)]
+    jumps = (-1, 0, 1, 2, 2**32, 2**32 + 1, 2**33, 2**33 + 1, 2**40, 2**44, 2**44 + 1, 2**46)
+    for _ in range(12):
+        subject = rng.choice((*names, "z"))
+        base = world.processes["v"].engine.local.incarnation
+        incarnation = min(max(1, base + rng.choice(jumps)), 2**62)
+        claims = (
+            alive(
+                subject, incarnation, address=rng.choice(places), vouched_by=rng.choice(["", "y"])
+            ),
+            Suspect(incarnation, subject, rng.choice(names)),
+            Dead(incarnation, subject, rng.choice((*names, subject))),
+            Leave(7, incarnation, subject),
+            Ping(7, rng.choice(names), subject),
+        )
+        forge(world, rng.choice(names), rng.choice(claims), source=rng.choice(places))
+        world.run(rng.choice((0.0, 0.1, 1.0)))
+    world.run(20.0)
+    # Probes of two others at their busiest, with helpers and news: a few packets a second each.
+    assert packets(world, 10.0) < 600

@@ -67,7 +67,8 @@ class Claims:
             self._stale_alive(claim, entry, origin)
         elif claim.incarnation - entry.evidence > self._jump_max(entry, origin):
             node.counters.bump("alive_implausible")
-            self._ask_for_claim(entry)
+            if origin.address != entry.member.address:
+                self._ask_for_claim(entry)  # at first hand there is nobody better to ask
         elif self._takeover.must_verify(claim, entry, origin):
             self._takeover.verify(claim, entry, origin)
         elif self._admission.admits(claim, entry):
