@@ -73,7 +73,7 @@ class Cluster:
         """This process's own health: 0 is healthy, more means that it is slow to be heard."""
         return self._driver.engine.health_score
 
-    def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002
+    def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002 - public name
         """Alive and suspect members, this one included; with ``all`` also failed and left
         ones that are not reaped yet. A snapshot that holds every event delivered so far.
         """

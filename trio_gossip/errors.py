@@ -54,7 +54,7 @@ class JoinError(GossipError, ExceptionGroup[Exception]):
 
     results: tuple[JoinResult, ...] = ()
 
-    def derive(self, excs: Sequence[Exception], /) -> JoinError:  # type: ignore[override]
+    def derive(self, excs: Sequence[Exception], /) -> JoinError:  # type: ignore[override]  # narrower
         """A group of the same kind for a part of the errors (``split``, ``except*``).
 
         The override is narrower than typeshed's overloads, which also allow BaseException: all

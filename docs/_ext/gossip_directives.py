@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import attrs
@@ -50,9 +51,9 @@ class Counter(SphinxRole):
 class _Table(SphinxDirective):
     """A list table out of rows of text."""
 
+    @abstractmethod
     def rows(self) -> list[list[str]]:
         """The head first."""
-        raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
         lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]

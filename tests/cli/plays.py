@@ -85,7 +85,7 @@ async def play(
     keep_back: Callable[[Seen], bool] = nothing, play_class: type[Play] = Play
 ) -> tuple[bool, list[dict[str, Any]], Play]:
     lines = Lines()
-    report = JsonReport(lines, trio.current_time)  # type: ignore[arg-type]
+    report = JsonReport(lines, trio.current_time)  # type: ignore[arg-type]  # a double
     actors = play_class(keep_back)
     demo = Demo(
         actors,

@@ -156,7 +156,7 @@ async def test_without_a_terminal_there_is_no_colour_and_every_line_is_whole(
             text.append(line)
 
     text: list[str] = []
-    report = TextReport(Text(), trio.current_time)  # type: ignore[arg-type]
+    report = TextReport(Text(), trio.current_time)  # type: ignore[arg-type]  # a double
     actors = Play(line("node-1", "member_left"))
     demo = Demo(
         actors,

@@ -61,7 +61,7 @@ def test_a_preset_takes_changes_of_any_field(preset: Any) -> None:
 def test_a_config_cannot_be_changed_and_is_checked_again_when_evolved() -> None:
     config = Config.lan(name="a")
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        config.name = "b"  # type: ignore[misc]
+        config.name = "b"  # type: ignore[misc]  # frozen
     with pytest.raises(ConfigError):
         attrs.evolve(config, gossip_nodes=0)
 
@@ -229,7 +229,7 @@ def _documented(source: str, class_name: str) -> dict[str, str | None]:
 
 
 def test_every_field_has_a_line_that_explains_it() -> None:
-    documented = _documented(inspect.getsource(inspect.getmodule(Config)), "Config")  # type: ignore[arg-type]
+    documented = _documented(inspect.getsource(inspect.getmodule(Config)), "Config")  # type: ignore[arg-type]  # found
     assert list(documented) == [field.name for field in attrs.fields(Config)]
     assert [name for name, text in documented.items() if not text or len(text) < 20] == []
 

@@ -49,7 +49,7 @@ def test_there_are_four_states_and_they_equal_their_text() -> None:
 
 def test_a_member_cannot_be_changed() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        MEMBER.incarnation = 2  # type: ignore[misc]
+        MEMBER.incarnation = 2  # type: ignore[misc]  # frozen
 
 
 def test_equal_members_are_one_key() -> None:

@@ -37,7 +37,7 @@ class Names(trio.abc.HostnameResolver):
         return [(socket.AF_INET, kind, 6, "", (place, port)) for place in self.hosts[name]]
 
     async def getnameinfo(self, sockaddr: Any, flags: int) -> tuple[str, str]:
-        raise NotImplementedError
+        raise AssertionError("nobody asks for the name of an address")
 
 
 class ByResolver(WrappedTransport):

@@ -120,7 +120,7 @@ async def test_a_resolver_that_hangs_is_left_by_cancelling(world: World) -> None
         await trio.sleep_forever()
         return await original(*arguments, **options)
 
-    names.getaddrinfo = slowly  # type: ignore[method-assign]
+    names.getaddrinfo = slowly  # type: ignore[method-assign]  # a double
     a = await start_a(world)
     with trio.move_on_after(1) as scope:
         await a.join(["slow:1"])

@@ -152,7 +152,7 @@ async def test_new_meta_reaches_everybody(world: World) -> None:
 async def test_meta_is_bytes(world: World, meta: object, error: type[Exception]) -> None:
     a = await world.start("a")
     with pytest.raises(error, match="meta must be bytes"):
-        a.update_meta(meta)  # type: ignore[arg-type]
+        a.update_meta(meta)  # type: ignore[arg-type]  # wrong on purpose
 
 
 async def test_meta_has_a_limit_that_changes_nothing_when_it_is_passed(world: World) -> None:

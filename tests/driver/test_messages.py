@@ -98,9 +98,9 @@ async def test_payloads_are_bytes(world: World, payload: object) -> None:
     a, _ = await world.cluster_of("ab")
     for call in (a.broadcast, lambda payload: a.send("b", payload)):
         with pytest.raises(TypeError, match="payload must be bytes"):
-            call(payload)  # type: ignore[arg-type]
+            call(payload)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(TypeError, match="payload must be bytes"):
-        await a.send_reliable("b", payload)  # type: ignore[arg-type]
+        await a.send_reliable("b", payload)  # type: ignore[arg-type]  # wrong on purpose
 
 
 # Datagrams

@@ -76,7 +76,7 @@ async def test_two_members_meet_talk_and_part() -> None:
 
 
 async def message(events: object) -> MessageReceived:
-    async for event in events:  # type: ignore[attr-defined]
+    async for event in events:  # type: ignore[attr-defined]  # any iterator
         if isinstance(event, MessageReceived):
             return event
     raise AssertionError("the cluster has stopped")

@@ -35,7 +35,7 @@ STRANGER = Address("h-stranger", 9)
 
 
 def forge(world: World, name: str, *messages: object, source: Address = STRANGER) -> None:
-    data = CODEC.pack([CODEC.encode(message) for message in messages])  # type: ignore[arg-type]
+    data = CODEC.pack([CODEC.encode(message) for message in messages])  # type: ignore[arg-type]  # messages
     world.inject(name, data, source)
 
 

@@ -78,7 +78,7 @@ def test_point_10_suspect_failed_left_and_reaped_differ_with_reason_and_accusers
     assert told == {"direct", "relayed", "stream"}
     world.leave("d")
     world.run(3.0)
-    assert observer.engine.member("d").state is MemberState.LEFT  # type: ignore[union-attr]
+    assert observer.engine.member("d").state is MemberState.LEFT  # type: ignore[union-attr]  # it is there
     world.run(40.0)
     assert observer.engine.member("e") is None
 

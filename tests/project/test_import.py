@@ -93,9 +93,9 @@ def test_type_checkers_see_the_same_names() -> None:
 
 def test_a_name_that_does_not_exist_is_an_attribute_error_that_names_it() -> None:
     with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
-        trio_gossip.no_such_name  # noqa: B018
+        trio_gossip.no_such_name  # noqa: B018  # the access is the test
     with pytest.raises(ImportError):
-        from trio_gossip import no_such_name  # noqa: F401
+        from trio_gossip import no_such_name  # noqa: F401  # the import is the test
 
 
 def test_completion_offers_every_public_name() -> None:

@@ -20,7 +20,7 @@ def digest(seed: int) -> str:
         trace.update(f"{world.now!r} {process.name} {output!r}\n".encode())
         perform(process, output)
 
-    world._perform = note  # type: ignore[method-assign]
+    world._perform = note  # type: ignore[method-assign]  # a tap
     names = [f"n{number}" for number in range(7)]
     for name in names:
         world.start(name)

@@ -120,7 +120,7 @@ async def test_a_network_without_faults_counts_none(autojump_clock: trio.testing
 
 async def test_statistics_are_frozen(autojump_clock: trio.testing.MockClock) -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        MemoryNetwork().statistics().sent = 1  # type: ignore[misc]
+        MemoryNetwork().statistics().sent = 1  # type: ignore[misc]  # frozen
 
 
 async def test_closed_endpoints_refuse_every_look_and_keep_their_counters(

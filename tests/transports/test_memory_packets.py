@@ -15,7 +15,7 @@ async def test_only_bytes_are_carried(autojump_clock: trio.testing.MockClock) ->
     transport = MemoryNetwork().transport("a")
     for thing in ("text", 7, None, ["list"], [1, 2]):
         with pytest.raises(TypeError, match="a packet is bytes"):
-            transport.send_packet(thing, transport.local_address)  # type: ignore[arg-type]
+            transport.send_packet(thing, transport.local_address)  # type: ignore[arg-type]  # on purpose
     assert transport.statistics().sent == 0
 
 
@@ -25,7 +25,7 @@ async def test_a_buffer_is_copied_when_it_is_sent(
 ) -> None:
     transport = MemoryNetwork().transport("a")
     buffer = bytearray(b"before")
-    transport.send_packet(view(buffer) if view is memoryview else buffer, transport.local_address)  # type: ignore[arg-type]
+    transport.send_packet(view(buffer) if view is memoryview else buffer, transport.local_address)  # type: ignore[arg-type]  # on purpose
     buffer[:] = b"after!"
     [packet] = await transport.receive_packets()
     assert packet.data == b"before"

@@ -102,6 +102,6 @@ async def test_the_counters_add_up_and_are_frozen() -> None:
         assert (received.packets_received, received.bytes_received) == (10, 45)
         assert received.streams_accepted == 1
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            sent.packets_sent = 0  # type: ignore[misc]
+            sent.packets_sent = 0  # type: ignore[misc]  # frozen
         with pytest.raises(TypeError):
-            sent.packets_dropped["EAGAIN"] = 1  # type: ignore[index]
+            sent.packets_dropped["EAGAIN"] = 1  # type: ignore[index]  # frozen

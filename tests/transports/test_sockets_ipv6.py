@@ -100,7 +100,7 @@ async def test_a_system_without_dual_sockets_listens_on_ipv6_only(
         def setsockopt(self, *arguments: object) -> None:
             if arguments[:2] == (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) and not arguments[2]:
                 raise OSError("made up")
-            super().setsockopt(*arguments)  # type: ignore[call-overload]
+            super().setsockopt(*arguments)  # type: ignore[call-overload]  # passed on
 
     monkeypatch.setattr(socket, "socket", Single)
     async with await open_socket_transport("::", 0) as new:

@@ -111,7 +111,7 @@ async def test_a_name_that_does_not_resolve_is_named_in_the_error() -> None:
 )
 async def test_arguments_out_of_range_are_refused(arguments: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
-        await open_socket_transport(LOOPBACK, **{"port": 0, **arguments})  # type: ignore[arg-type]
+        await open_socket_transport(LOOPBACK, **{"port": 0, **arguments})  # type: ignore[arg-type]  # any
 
 
 async def test_a_failed_opening_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ async def open_socket_transport(
         raise ValueError(f"packet_limit must be from 1 to {PACKET_LIMIT_MAX}, not {packet_limit}")
     if receive_buffer < 1:
         raise ValueError(f"receive_buffer must be at least 1 byte, not {receive_buffer}")
-    wanted = Address(canonical_host(host) or "0.0.0.0", port)  # noqa: S104
+    wanted = Address(canonical_host(host) or "0.0.0.0", port)  # noqa: S104 - asked for
     try:
         udp, tcp = await bind_both(wanted)
     except OSError as error:

@@ -317,7 +317,7 @@ class Engine:
         """This node's own health; 0 is healthy."""
         return self._node.awareness.score
 
-    def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002
+    def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002 - public name
         """Alive and suspect members, this one included; with ``all`` also failed and left."""
         return tuple(entry.member for entry in self._node.table if all or entry.member.is_active)
 

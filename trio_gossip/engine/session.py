@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from trio_gossip.failures import DialFailure
 
 
-class Session:
+class Session(ABC):
     """One conversation. ``Streams`` calls these, and never again after the exchange ended.
 
     A session speaks through the ``Streams`` that it was given; it ends with
@@ -24,9 +25,9 @@ class Session:
     def opened(self, exchange: Exchange) -> None:
         """The stream that we dialled is open."""
 
+    @abstractmethod
     def frame(self, exchange: Exchange, frame: Frame) -> None:
         """A frame arrived."""
-        raise AssertionError("a session without frames got one")  # pragma: no cover
 
     def writable(self, exchange: Exchange) -> None:
         """The last frame that was sent with ``more`` is written."""

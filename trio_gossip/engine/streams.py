@@ -26,11 +26,13 @@ class Streams:
     the engine may each end one while the other's word is under way.
     """
 
+    accept_session: Callable[[], Session]
+    """Makes the session of an accepted stream."""
+
     def __init__(self, node: Node) -> None:
         self._node = node
         self._open: dict[ExchangeId, Exchange] = {}
         self._next_id = 0
-        self.accept_session: Callable[[], Session] = Session
 
     def __len__(self) -> int:
         return len(self._open)

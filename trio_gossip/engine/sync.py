@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.messages import Alive, Refusal, SyncEnd, SyncMembers, SyncOpen
@@ -163,9 +164,9 @@ class _Talk(Session):
     def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
         self._sync.streams.refuse(exchange, reason, text[:200])
 
+    @abstractmethod
     def _complete(self, exchange: Exchange) -> None:
         """The peer's table is here and the peer is welcome."""
-        raise AssertionError  # pragma: no cover - both ends define it
 
 
 class _Asking(_Talk):

@@ -90,4 +90,4 @@ class ResolverThatKnowsNobody(trio.abc.HostnameResolver):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async def getnameinfo(self, *_: object) -> NoReturn:
-        raise NotImplementedError
+        raise AssertionError("nobody asks for the name of an address")

@@ -47,7 +47,7 @@ class Rules:
 
         A test may open a second pair while the first is open: all of one test are on one network.
         """
-        raise NotImplementedError
+        raise NotImplementedError("a contract says how to open a pair of its transports")
 
     async def address_of_nobody(self, pair: tuple[Transport, Transport]) -> Address:
         """An address of the same network where nobody listens."""
