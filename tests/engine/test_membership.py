@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.bench import Bench, address_of, alive
+from tests.engine.bench import CODEC, Bench, address_of, alive
 from trio_gossip.addresses import Address
-from trio_gossip.codec.messages import Dead, IndirectPing, Ping
+from trio_gossip.codec.messages import Dead, IndirectPing, Message, Ping, Suspect
+from trio_gossip.config import Config
+from trio_gossip.engine import Engine, Notify
 from trio_gossip.engine.membership import Membership
+from trio_gossip.errors import LocalProtocolError
 from trio_gossip.members import Member, MemberState
 
 
@@ -126,3 +129,100 @@ def test_follow_ups_of_an_exchange_that_found_two_views_are_bounded(extra: int) 
     bench.wait(1.1)
     dialled = [opened.address for opened in bench.opened()]
     assert dialled == [Address("h-x", port) for port in range(1, 65)]
+
+
+def engine_on(table: Membership, **changes: int) -> Engine:
+    values = {"incarnation": 10} | changes
+    config = Config.lan(name="me")
+    rng = random.Random(1)
+    return Engine(config, address_of("me"), rng=rng, packet_limit=1400, table=table, **values)
+
+
+def test_an_engine_uses_the_table_that_it_is_given_even_when_that_is_empty() -> None:
+    table = Membership()
+    engine = engine_on(table)
+    assert [entry.member for entry in table] == [engine.local]
+    assert engine.local.incarnation == 10
+
+
+def test_an_engine_takes_the_row_that_its_table_has_for_it_already() -> None:
+    rng = random.Random(1)
+    table = table_of(3, rng)
+    me = Member("me", address_of("me"), MemberState.ALIVE, 10)
+    row = table.insert(me, now=0.0, rng=rng)
+    engine = engine_on(table)
+    engine.start(now=5.0)
+    assert engine._node.me is row
+    assert row.changed_at == 5.0
+    assert {member.name for member in engine.members()} == {"n0", "n1", "n2", "me"}
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        Member("me", address_of("me"), MemberState.ALIVE, 9),
+        Member("me", address_of("other"), MemberState.ALIVE, 10),
+        Member("me", address_of("me"), MemberState.SUSPECT, 10),
+        Member("me", address_of("me"), MemberState.ALIVE, 10, b"meta"),
+    ],
+)
+def test_a_table_with_another_claim_of_the_engines_name_is_refused(mine: Member) -> None:
+    table = Membership()
+    table.insert(mine, now=0.0, rng=random.Random(1))
+    with pytest.raises(LocalProtocolError, match=r"the table has Member.* where this member is"):
+        engine_on(table)
+    assert [entry.member for entry in table] == [mine]
+
+
+def test_a_member_that_everybody_knows_already_announces_nothing() -> None:
+    rng = random.Random(1)
+    engine = engine_on(table_of(3, rng))
+    outputs = engine.start(now=0.0, known=True)
+    assert [type(output) for output in outputs] == [Notify]
+    assert outputs[0].event.member == engine.local
+    assert engine.statistics().membership_queue == 0
+    assert engine.statistics().timers == 3  # probes, exchanges and rejoins, but no gossip
+    engine = engine_on(table_of(3, rng))
+    engine.start(now=0.0)
+    assert engine.statistics().membership_queue == 1
+
+
+def test_evidence_only_grows() -> None:
+    table = table_of(1, random.Random(1))
+    entry = table.get("n0")
+    for incarnation, evidence in ((5, 5), (3, 5), (6, 6)):
+        table.witness(entry, incarnation)
+        assert entry.evidence == evidence
+    assert (
+        table.replace(entry, Member("n0", address_of("n0"), MemberState.ALIVE, 2), now=1.0) is entry
+    )
+    assert (entry.evidence, entry.member.incarnation) == (6, 2)
+
+
+def test_a_subclass_sees_every_change_that_the_engine_makes() -> None:
+    seen = []
+
+    def watched(name: str):
+        def method(self, *args, **values):
+            seen.append(name)
+            return getattr(Membership, name)(self, *args, **values)
+
+        return method
+
+    names = ("insert", "replace", "witness", "touch", "bury")
+    table = type("Watched", (Membership,), {name: watched(name) for name in names})()
+    engine = engine_on(table)
+
+    def receive(*messages: Message) -> None:
+        data = CODEC.pack([CODEC.encode(message) for message in messages])
+        engine.receive_packet(data, address_of("x"), now=1.0)
+
+    engine.start(now=0.0)
+    assert seen == ["insert", "touch"]
+    receive(alive("a"), Suspect(1, "a", "me"), Dead(1, "a", "a"), Dead(2, "a", "a"))
+    assert seen[2:] == ["insert", "replace", "replace", "witness"]
+    receive(Suspect(3, "a", "x"), Suspect(10, "me", "x"))
+    assert seen[6:] == ["witness", "replace"]
+    while engine.next_deadline < 40.0:
+        engine.handle_timeout(now=engine.next_deadline)
+    assert seen[8:] == ["bury"]

@@ -144,7 +144,7 @@ class Claims:
         before = entry.member
         suspicion = self._drop_suspicion(claim.name)
         node.timers.cancel(("reap", claim.name))
-        node.table.replace(entry, claimed_member(claim), now=node.now)
+        entry = node.table.replace(entry, claimed_member(claim), now=node.now)
         if not before.is_active:
             node.members_changed()
         node.tell(claim)
@@ -185,7 +185,7 @@ class Claims:
         elif not member.is_active:
             # Ignored as an accusation, but it proves that this incarnation exists: an alive
             # at or below it is stale.
-            entry.evidence = max(entry.evidence, claim.incarnation)
+            node.table.witness(entry, claim.incarnation)
         elif member.state is MemberState.SUSPECT and claim.incarnation == member.incarnation:
             self._confirm(claim, tried)
         else:
@@ -258,7 +258,7 @@ class Claims:
         node.timers.set(("suspicion", claim.name), suspicion.deadline)
         news = entry.member.state is not MemberState.SUSPECT
         accused = with_state(entry.member, MemberState.SUSPECT, claim.incarnation)
-        node.table.replace(entry, accused, now=node.now)
+        entry = node.table.replace(entry, accused, now=node.now)
         node.tell(claim)
         if news:
             reason = Reason.PROBE_FAILED if claim.accuser == node.name else Reason.ACCUSED
@@ -286,6 +286,7 @@ class Claims:
 
     def dead(self, claim: Dead, origin: Origin) -> None:
         """A member is declared failed, or says itself that it left."""
+        node = self._node
         entry = self._accused(claim, origin, "dead_unknown")
         if entry is None:
             return
@@ -295,7 +296,7 @@ class Claims:
         elif member.state is MemberState.LEFT or (
             member.state is MemberState.FAILED and not claim.is_goodbye
         ):
-            entry.evidence = max(entry.evidence, claim.incarnation)
+            node.table.witness(entry, claim.incarnation)
         elif claim.is_goodbye:
             self._leave(claim, entry)
         else:
@@ -304,7 +305,7 @@ class Claims:
     def _leave(self, claim: Dead, entry: Entry) -> None:
         """The member's own word counts more than what others said of it before."""
         self._drop_suspicion(claim.name)
-        self._end(claim, entry, MemberState.LEFT)
+        entry = self._end(claim, entry, MemberState.LEFT)
         self._changed(MemberLeft, entry, Reason.GOODBYE)
 
     def _fail(
@@ -319,16 +320,17 @@ class Claims:
         if suspicion is not None:
             accusers = tuple(dict.fromkeys((*suspicion.accusers, *accusers)))
             tried = tried or suspicion.tried
-        self._end(claim, entry, MemberState.FAILED)
+        entry = self._end(claim, entry, MemberState.FAILED)
         self._changed(MemberFailed, entry, reason, accusers, tried)
 
-    def _end(self, claim: Dead, entry: Entry, state: MemberState) -> None:
+    def _end(self, claim: Dead, entry: Entry, state: MemberState) -> Entry:
         node = self._node
         ended = with_state(entry.member, state, claim.incarnation)
-        node.table.replace(entry, ended, now=node.now)
+        entry = node.table.replace(entry, ended, now=node.now)
         node.members_changed()
         node.tell(claim)
         node.timers.set(("reap", claim.name), node.now + node.config.reap_time)
+        return entry
 
     def reap(self, name: str) -> None:
         """Forget a member that was failed or left for the reap time; its tombstone stays."""

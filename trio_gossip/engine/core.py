@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.codec import Codec
     from trio_gossip.config import Config
+    from trio_gossip.engine.membership import Membership
     from trio_gossip.engine.outputs import ExchangeId, Output, Token
     from trio_gossip.failures import DialFailure
 
@@ -64,9 +65,13 @@ class Engine:
         packet_limit: most bytes in a packet; the config may lower it further.
         incarnation: the first one; must be above that of any former life of this name.
         codec: the wire.
+        table: where the members are kept, which nobody else may use; empty by default. If it
+            has a row of this member's name already, that must be this very member. The other
+            members in it must be alive; they are known from the start and make no events.
 
     Raises:
         ConfigError: this member's own announcement would not fit a packet.
+        LocalProtocolError: ``table`` has another claim for this name.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Engine:
         packet_limit: int,
         incarnation: int = 1,
         codec: Codec | None = None,
+        table: Membership | None = None,
     ) -> None:
         me = Member(
             config.name,
@@ -88,7 +94,7 @@ class Engine:
             config.versions.pack(),
         )
         limit = min(packet_limit, config.packet_bytes_max)
-        self._node = Node(config, me, codec or NativeCodec(), rng, limit)
+        self._node = Node(config, me, codec or NativeCodec(), rng, limit, table=table)
         self._parts = Parts(self._node)
         self._presence = Presence(self._node, self._parts)
         self._clock = StallClock(config.stall_threshold)
@@ -96,14 +102,19 @@ class Engine:
 
     # -- commands: what the local program wants -----------------------------------------
 
-    def start(self, *, now: float) -> list[Output]:
-        """Begin to live: announce this member and start probing. Once, before anything else."""
+    def start(self, *, now: float, known: bool = False) -> list[Output]:
+        """Begin to live: announce this member and start probing. Once, before anything else.
+
+        With ``known`` this starts as a member that everybody knows already, and announces
+        nothing: for simulations that begin with a cluster at rest, where ``table`` has the
+        others and their tables have this one.
+        """
         if self._started:
             raise LocalProtocolError("the engine was started already")
         self._clock.advance(now, math.inf)
         self._started = True
         self._node.now = now
-        self._presence.start()
+        self._presence.start(known=known)
         return self._node.outbox.take()
 
     def join(self, address: Address, *, token: Token, now: float) -> list[Output]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from trio_gossip.errors import LocalProtocolError
 from trio_gossip.members import Member, MemberState
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ TOMBSTONES_MAX: Final = 4096
 @attrs.define(slots=True, weakref_slot=False, eq=False)
 class Entry:
     """One row. ``member`` is immutable and may be shared; the rest is this node's own view.
+
+    To be read only: what changes a row is a method of :class:`Membership`.
 
     Attributes:
         member: what is believed now.
@@ -49,7 +52,15 @@ class Tombstone:
 
 
 class Membership:
-    """The table behind a narrow interface: rows are read by all, changed only through here."""
+    """The table behind a narrow interface: rows are read by all, changed only through here.
+
+    A simulator may give an engine a table of a subclass. All changes of rows go through five
+    methods, each of which may be overridden, to watch or to store otherwise: :meth:`insert`,
+    :meth:`replace`, :meth:`witness`, :meth:`touch` and :meth:`bury`. A subclass that stores rows
+    otherwise overrides the readers as well: ``len``, iteration, :meth:`get`,
+    :meth:`knows_address`, :meth:`name_at`, :meth:`next_in_walk`, :meth:`pick`. The row that
+    :meth:`adopt` returned must stay the same object for good: the engine keeps it.
+    """
 
     __slots__ = (
         "_active",
@@ -96,6 +107,19 @@ class Membership:
         """The member last seen at this address."""
         return self._addresses.get(address)
 
+    def adopt(self, me: Member, *, now: float, rng: random.Random) -> Entry:
+        """The row of the member that this table belongs to: the one that is there, or a new one.
+
+        Raises:
+            LocalProtocolError: the table has another claim for this name.
+        """
+        entry = self.get(me.name)
+        if entry is None:
+            return self.insert(me, now=now, rng=rng)
+        if entry.member != me:
+            raise LocalProtocolError(f"the table has {entry.member} where this member is {me}")
+        return entry
+
     def insert(self, member: Member, *, now: float, rng: random.Random) -> Entry:
         """Add a member at a random place of the probe order.
 
@@ -106,15 +130,22 @@ class Membership:
         self._rows[member.name] = entry
         self._take_address(member)
         self._active += member.is_active
+        self._place(entry, rng)
+        self._tombstones.pop(member.name, None)
+        return entry
+
+    def _place(self, entry: Entry, rng: random.Random) -> None:
+        """Put a new row into the probe order."""
         order = self._order
         order.append(entry)
         other = int(rng.random() * len(order))
         order[other], order[-1] = order[-1], order[other]
-        self._tombstones.pop(member.name, None)
-        return entry
 
-    def replace(self, entry: Entry, member: Member, *, now: float) -> None:
-        """Change what is believed of a member."""
+    def replace(self, entry: Entry, member: Member, *, now: float) -> Entry:
+        """Change what is believed of a member; returns the row to go on with.
+
+        Here that is ``entry``. A table whose rows are shared may return another one.
+        """
         old = entry.member
         self._active += member.is_active - old.is_active
         if member.address != old.address:
@@ -124,21 +155,34 @@ class Membership:
             entry.changed_at = now
         entry.member = member
         entry.evidence = max(entry.evidence, member.incarnation)
+        return entry
+
+    def witness(self, entry: Entry, incarnation: int) -> None:
+        """Note admitted evidence of an incarnation that changes nothing else."""
+        entry.evidence = max(entry.evidence, incarnation)
+
+    def touch(self, entry: Entry, *, now: float) -> None:
+        """Say that the state of a row is as old as ``now``."""
+        entry.changed_at = now
 
     def bury(self, entry: Entry, *, now: float, keep: float) -> None:
         """Remove a row and keep its tombstone for ``keep`` seconds."""
         member = entry.member
-        del self._rows[member.name]
+        self._displace(entry)
         self._drop_address(member)
         self._active -= member.is_active
-        at = self._order.index(entry)
-        del self._order[at]
-        self._walk -= at < self._walk
         self._tombstones[member.name] = Tombstone(
             entry.evidence, member.state, member.address, now, now + keep
         )
         if len(self._tombstones) > TOMBSTONES_MAX:
             self._tombstones.popitem(last=False)
+
+    def _displace(self, entry: Entry) -> None:
+        """Take a row out of the table and of the probe order; nobody is skipped for it."""
+        del self._rows[entry.member.name]
+        at = self._order.index(entry)
+        del self._order[at]
+        self._walk -= at < self._walk
 
     def _take_address(self, member: Member) -> None:
         former = self._addresses.get(member.address)

@@ -35,7 +35,7 @@ class Node:
 
     Attributes:
         now: engine time of the present turn.
-        me: this member's own row, also found in ``table``.
+        me: this member's own row, the same object for good, also found in ``table``.
         gossip_not_before: engine time of the next round of gossip, should there be news.
         answers: reactions (answers, own announcements) that the present turn may still make.
         allowance: bytes that the source of the present packet may still get, if a stranger.
@@ -65,7 +65,14 @@ class Node:
     me: Entry
 
     def __init__(
-        self, config: Config, me: Member, codec: Codec, rng: random.Random, packet_limit: int
+        self,
+        config: Config,
+        me: Member,
+        codec: Codec,
+        rng: random.Random,
+        packet_limit: int,
+        *,
+        table: Membership | None = None,
     ) -> None:
         self.config = config
         self.codec = codec
@@ -76,7 +83,7 @@ class Node:
         self.allowance = 0
         self.answers = ANSWERS_MAX
         self.gossip_not_before = 0.0
-        self.table = Membership()
+        self.table = Membership() if table is None else table
         self.timers = Timers()
         self.counters = Counters()
         self.awareness = Awareness(config.awareness_max)
@@ -88,7 +95,7 @@ class Node:
         )
         self.outbox = Outbox(codec, self.queue, self.counters, packet_limit)
         self.questions = Questions(rng, self.counters)
-        self.me = self.table.insert(me, now=0.0, rng=rng)
+        self.me = self.table.adopt(me, now=0.0, rng=rng)
         self.members_changed()
 
     @property

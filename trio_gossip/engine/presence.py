@@ -35,9 +35,12 @@ class Presence:
                 f" packet of {node.packet_limit} bytes"
             )
 
-    def start(self) -> None:
-        """Appear for the first time."""
-        self._node.me.changed_at = self._node.now
+    def start(self, *, known: bool = False) -> None:
+        """Appear for the first time, or as a member that everybody knows already."""
+        node = self._node
+        node.table.touch(node.me, now=node.now)
+        if not known:
+            node.tell(node.own_claim())
         self._appear()
 
     def introduce(self) -> None:
@@ -102,11 +105,10 @@ class Presence:
         back = with_state(mine, MemberState.ALIVE, mine.incarnation + 1)
         node.table.replace(node.me, back, now=node.now)
         node.members_changed()
+        node.tell(node.own_claim())
         self._appear()
 
     def _appear(self) -> None:
-        node = self._node
-        node.tell(node.own_claim())
         self._tell_change(MemberJoined, Reason.STARTED)
         self._parts.prober.start()
         self._parts.sync.start()

@@ -42,8 +42,7 @@ class Sync:
     def start(self) -> None:
         """Begin the periodic exchanges, at a random moment of the interval."""
         node = self._node
-        delay = node.rng.random() * node.config.push_pull_interval
-        node.timers.set(("push_pull", 0), node.now + delay)
+        node.timers.set(("push_pull", 0), node.now + node.rng.random() * self._interval())
 
     def stop(self) -> None:
         """Stop the periodic exchanges; one that runs comes to its end."""
@@ -56,10 +55,14 @@ class Sync:
             self.open(peer.member.address, peer.member.name)
 
     def schedule(self) -> None:
-        """Set the next periodic exchange; rarer in large clusters, as its cost grows with N."""
+        """Set the next periodic exchange."""
         node = self._node
-        wait = node.config.push_pull_interval * push_pull_scale(node.table.active)
-        node.timers.set(("push_pull", 0), node.now + wait)
+        node.timers.set(("push_pull", 0), node.now + self._interval())
+
+    def _interval(self) -> float:
+        """Longer in large clusters, as the cost of an exchange grows with N."""
+        node = self._node
+        return node.config.push_pull_interval * push_pull_scale(node.table.active)
 
     def open(
         self,
