@@ -1,0 +1,1 @@
+"""What must hold in every run, each rule in a class of its own."""

@@ -1,0 +1,1 @@
+"""A cluster of engines in virtual time: no trio, no sockets, every bit repeatable."""
