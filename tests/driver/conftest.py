@@ -10,7 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.driver.world import World, make_scheduling_repeatable
+from tests.driver.world import World
+from trio_gossip.testing.scheduling import repeatable_scheduling
 
 HERE = Path(__file__).parent
 
@@ -18,8 +19,9 @@ HERE = Path(__file__).parent
 def run_on_virtual_time(function: Callable[..., Any], *, clock: None, instruments: Any) -> Any:
     """Run a test as pytest-trio does, on a clock that jumps over every wait."""
     assert clock is None
-    make_scheduling_repeatable(0)
-    return trio.run(function, clock=MockClock(autojump_threshold=0), instruments=instruments)
+    with repeatable_scheduling(0) as is_repeatable:
+        assert is_repeatable
+        return trio.run(function, clock=MockClock(autojump_threshold=0), instruments=instruments)
 
 
 @pytest.hookimpl(trylast=True)

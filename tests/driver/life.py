@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.driver.world import config_of, make_scheduling_repeatable, seed_of
+from tests.driver.world import config_of, seed_of
 from tests.driver.wrapping import WrappedTransport
 from trio_gossip import (
     Cluster,
@@ -23,6 +23,7 @@ from trio_gossip import (
     open_cluster,
     serve_cluster,
 )
+from trio_gossip.testing.scheduling import make_scheduling_repeatable
 from trio_gossip_transports import MemoryNetwork
 
 PAYLOAD = bytes(200_000)

@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 import trio
-from trio._core import _run
 
 from trio_gossip import Cluster, Config, MemberState, Transport, serve_cluster
 from trio_gossip.addresses import PORT_DEFAULT, Address
@@ -15,16 +14,6 @@ from trio_gossip_transports import MemoryNetwork, MemoryTransport
 
 PATIENCE = 120.0
 """Virtual seconds after which something that did not happen is taken as a failure."""
-
-
-def make_scheduling_repeatable(seed: int) -> None:
-    """Have trio run ready tasks in an order that repeats itself: it shuffles them otherwise.
-
-    Gossip reaches everybody with high probability only, so that a time can be asserted only of
-    a run that is always the same. trio has no public name for this; Hypothesis uses it too.
-    """
-    _run._ALLOW_DETERMINISTIC_SCHEDULING = True
-    _run._r.seed(seed)
 
 
 def host_of(name: str) -> str:

@@ -104,7 +104,7 @@ def test_every_module_says_what_it_is():
 
 def test_the_library_never_imports_a_transport():
     for name, tree in modules("trio_gossip"):
-        if not is_inside(name, {"trio_gossip.cli"}):
+        if not is_inside(name, {"trio_gossip.cli", "trio_gossip.testing.kit"}):
             assert "trio_gossip_transports" not in top(imports(tree)), name
 
 
@@ -127,6 +127,21 @@ def test_only_the_command_line_knows_the_command_line_and_its_dependencies():
             found = imports(tree)
             assert not top(found) & {"click", "rich"}, name
             assert not any(is_inside(each, {"trio_gossip.cli"}) for each in found), name
+
+
+def test_nothing_but_the_command_line_needs_what_is_for_tests():
+    outside = {"trio_gossip.testing", "trio_gossip.cli"}
+    for package in SOURCE:
+        for name, tree in modules(package):
+            if not is_inside(name, outside):
+                found = imports(tree)
+                assert not any(is_inside(each, {"trio_gossip.testing"}) for each in found), name
+
+
+def test_the_simulator_knows_no_trio():
+    for under in ("simulation", "scenarios", "checkers", "page"):
+        for name, tree in modules(f"trio_gossip.testing.{under}"):
+            assert not top(imports(tree)) & {"trio", "socket", "trio_gossip_transports"}, name
 
 
 @pytest.mark.parametrize("under", ["trio_gossip.engine", "trio_gossip.codec"])

@@ -113,7 +113,9 @@ def test_the_command_line_is_an_extra_and_has_its_script(built: Built):
     assert plain == {"trio", "attrs", "cbor2", "cryptography"}
     with zipfile.ZipFile(built.wheel) as wheel:
         name = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-        assert "trio-gossip = trio_gossip.cli:main" in wheel.read(name).decode()
+        entries = wheel.read(name).decode()
+    assert "trio-gossip = trio_gossip.cli:main" in entries
+    assert "[pytest11]\ntrio_gossip = trio_gossip.testing.plugin" in entries
 
 
 def test_the_packages_can_be_imported_out_of_the_wheel(built: Built):

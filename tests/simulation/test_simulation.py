@@ -1,4 +1,4 @@
-"""The simulator itself: time, links, streams, processes that cannot run."""
+"""The simulator: time, repeatable runs, links, a start at rest."""
 
 from __future__ import annotations
 
@@ -6,27 +6,18 @@ import random
 
 import pytest
 
+from tests.simulation.forming import cluster
 from trio_gossip import Address, Config, ConfigError
 from trio_gossip.codec import NativeCodec
-from trio_gossip.codec.messages import Ack, Alive, Ping
-from trio_gossip.events import MemberFailed, MemberJoined, MemberLeft, MessageReceived
+from trio_gossip.codec.messages import Ack, Alive, StreamAck
+from trio_gossip.events import MemberJoined
 from trio_gossip.members import MemberState
-from trio_gossip.testing import LinkFaults, Observer, Simulation, Trace
+from trio_gossip.testing import LinkFaults, Simulation
 from trio_gossip.testing.simulation.by_reference import ByReferenceCodec
 from trio_gossip.testing.simulation.links import Links, Spoiled
 from trio_gossip.testing.simulation.schedule import Schedule
 
 CODEC = NativeCodec()
-
-
-def cluster(*names: str, seed: int = 1, **options: object) -> Simulation:
-    simulation = Simulation(seed, **options)
-    for name in names:
-        simulation.start(name)
-        if name != names[0]:
-            simulation.join(name, names[0])
-    assert simulation.run_until(simulation.agree, 30.0)
-    return simulation
 
 
 # -- time -------------------------------------------------------------------------------
@@ -92,13 +83,7 @@ def test_by_reference_foreign_bytes_are_parsed() -> None:
     simulation.inject("a", b"garbage", Address("stranger", 1))
     assert simulation.processes["a"].engine.statistics().counters["packet_shape"] == 1
     decoder = ByReferenceCodec().stream_decoder(accepted=True)
-    assert decoder.feed_untrusted(CODEC.encode_frame(_frame())) == [_frame()]
-
-
-def _frame() -> object:
-    from trio_gossip.codec.messages import StreamAck
-
-    return StreamAck(7)
+    assert decoder.feed_untrusted(CODEC.encode_frame(StreamAck(7))) == [StreamAck(7)]
 
 
 # -- links ------------------------------------------------------------------------------
@@ -188,256 +173,6 @@ def test_a_corrupted_packet_that_still_makes_sense_is_dropped_as_by_a_checksum()
     changed = {key for key in after if after[key] != before.get(key)}
     assert changed == {"packet_shape"}
     assert simulation.injected["checksum"] == 1
-
-
-# -- processes --------------------------------------------------------------------------
-
-
-def test_a_paused_process_gets_its_packets_before_its_late_timers() -> None:
-    simulation = cluster("a", "b", "c")
-    seen: list[float] = []
-
-    class Watch(Observer):
-        def arrived(self, process: object, data: bytes, source: Address) -> None:
-            if process.name == "a":
-                seen.append(simulation.now)
-
-    simulation.observe(Watch())
-    simulation.pause("a")
-    simulation.run(3.0)
-    assert not seen
-    assert simulation.processes["a"].packets_waiting > 0
-    simulation.resume("a")
-    resumed = simulation.now
-    simulation.run(0.0)
-    assert seen
-    assert set(seen) == {resumed}
-    assert simulation.processes["a"].engine.statistics().stalls == 1
-    simulation.run(30.0)
-    assert simulation.agree()
-
-
-def test_a_full_inbox_loses_the_newest_packet() -> None:
-    simulation = cluster("a", "b")
-    simulation.processes["a"].inbox_limit = 2
-    simulation.pause("a")
-    for number in range(5):
-        simulation.inject("a", CODEC.pack([CODEC.encode(Ack(number))]), Address("x", 1))
-    assert simulation.injected["inbox_full"] == 3
-    assert simulation.processes["a"].packets_waiting == 2
-
-
-def test_a_slow_process_takes_its_time_and_loses_no_timer() -> None:
-    simulation = cluster("a", "b", "c", "d")
-    simulation.slow("a", 0.02)
-    simulation.run(60.0)
-    assert len(simulation.processes["a"].waiting) < 10, "what waits does not pile up"
-    simulation.slow("a", 0.0)
-    simulation.run(60.0)
-    assert simulation.agree()
-
-
-def test_a_clock_that_jumps_forward_is_a_stall_and_one_that_drifts_is_not() -> None:
-    simulation = cluster("a", "b", "c")
-    simulation.skew("a", rate=1.01)
-    simulation.run(30.0)
-    statistics = simulation.processes["a"].engine.statistics()
-    assert statistics.stalls == 0
-    assert simulation.processes["a"].clock(simulation.now) > simulation.now
-    simulation.skew("a", jump=20.0)
-    simulation.run(30.0)
-    assert simulation.processes["a"].engine.statistics().stalls == 1
-    assert simulation.agree()
-    assert not simulation.processes["b"].seen(MemberFailed)
-
-
-def test_a_crash_breaks_streams_and_frees_the_address() -> None:
-    simulation = cluster("a", "b")
-    simulation.crash("b")
-    token = simulation.join("a", "b")[0]
-    simulation.run(1.0)
-    assert simulation.processes["a"].results[token].error is not None
-    simulation.start("b")
-    with pytest.raises(ValueError, match="running already"):
-        simulation.start("b")
-    with pytest.raises(ValueError, match="listens at"):
-        simulation.start("c", address=Address("h-b", 7946))
-    with pytest.raises(ValueError, match="not running"):
-        simulation.crash("nobody")
-
-
-def test_a_process_that_leaves_ends_when_its_goodbye_was_told() -> None:
-    simulation = cluster("a", "b", "c")
-    simulation.leave("c")
-    assert simulation.run_until(lambda: "c" not in simulation.processes, 10.0)
-    assert simulation.run_until(simulation.agree, 1.0)
-    assert simulation.processes["a"].seen(MemberLeft)
-    assert not simulation.processes["a"].seen(MemberFailed)
-
-
-def test_a_wrong_wall_clock_gives_a_low_first_incarnation() -> None:
-    simulation = cluster("a", "b")
-    before = simulation.crash("b").first_incarnation
-    simulation.wall_offset = -1000.0
-    assert simulation.start("b").first_incarnation < before
-
-
-# -- streams ----------------------------------------------------------------------------
-
-
-def test_a_reliable_message_arrives_whole_and_in_order() -> None:
-    simulation = cluster("a", "b")
-    payload = bytes(range(256)) * 2000
-    token = simulation.command("a", "send_reliable", "b", payload)
-    simulation.run(5.0)
-    assert simulation.processes["a"].results[token].error is None
-    assert [event.payload for event in simulation.processes["b"].seen(MessageReceived)] == [payload]
-    assert simulation._runtime.pipes.open_at(simulation.processes["a"]) == 0
-
-
-@pytest.mark.parametrize("fault", ["dial_refuse", "dial_hang", "stream_cut"])
-def test_streams_that_fail_are_told_of_and_leave_nothing_open(fault: str) -> None:
-    simulation = cluster("a", "b")
-    simulation.links.change(**{fault: 1.0})
-    token = simulation.command("a", "send_reliable", "b", b"x" * 10_000)
-    simulation.run(60.0)
-    assert simulation.processes["a"].results[token].error is not None
-    assert simulation.injected[fault] >= 1
-    simulation.links.change(**{fault: 0.0})
-    simulation.run(12.0)  # whatever the engines began meanwhile
-    for process in simulation.processes.values():
-        assert simulation._runtime.pipes.open_at(process) == 0
-
-
-def test_a_cut_in_the_middle_of_a_stream_swallows_the_rest_also_after_it() -> None:
-    simulation = cluster("a", "b")
-    token = simulation.command("a", "send_reliable", "b", b"x" * 1_000_000)
-    receiver = simulation.processes["b"]
-    assert simulation.run_until(lambda: simulation._runtime.pipes.open_at(receiver) > 0, 1.0)
-    simulation.links.cut([("a", "b")])
-    simulation.run(0.5)
-    assert simulation.injected["stream_stall"] > 0
-    simulation.links.heal()
-    simulation.run(120.0)
-    assert simulation.processes["a"].results[token].error is not None
-    assert not simulation.processes["b"].seen(MessageReceived)
-    assert simulation.agree()
-
-
-def test_a_dial_into_a_cut_hangs_until_the_engine_gives_up() -> None:
-    simulation = cluster("a", "b", "c")
-    simulation.links.cut([("a", "b")])
-    began = simulation.now
-    token = simulation.command("a", "send_reliable", "b", b"x")
-    results = simulation.processes["a"].results
-    assert simulation.run_until(lambda: token in results, 60.0)
-    assert results[token].error is not None
-    assert simulation.now - began > 1.0
-
-
-# -- observers and traces ---------------------------------------------------------------
-
-
-class Everything(Observer):
-    """Counts the calls of every hook."""
-
-    def __init__(self) -> None:
-        self.calls: dict[str, int] = {}
-
-    def _count(self, hook: str) -> None:
-        self.calls[hook] = self.calls.get(hook, 0) + 1
-
-    def started(self, process: object) -> None:
-        self._count("started")
-
-    def ended(self, process: object, how: str) -> None:
-        self._count("ended")
-
-    def event(self, process: object, event: object) -> None:
-        self._count("event")
-
-    def completed(self, process: object, complete: object) -> None:
-        self._count("completed")
-
-    def changed(self, process: object, name: str, before: object, after: object) -> None:
-        assert before is not None or after is not None
-        assert before != after
-        self._count("changed")
-
-    def sent(self, process: object, data: bytes, address: Address) -> None:
-        self._count("sent")
-
-    def arrived(self, process: object, data: bytes, source: Address) -> None:
-        self._count("arrived")
-
-    def lost(self, process: object, data: bytes, address: Address, reason: str) -> None:
-        self._count("lost")
-
-    def turned(self, process: object, outputs: list[object]) -> None:
-        self._count("turned")
-
-    def injected(self, kind: str, names: tuple[str, ...]) -> None:
-        self._count("injected")
-
-
-def test_an_observer_sees_every_step_and_disturbs_none() -> None:
-    watched = Everything()
-    digests = []
-    for observer in (None, watched):
-        simulation = Simulation(5, loss=0.1)
-        if observer is not None:
-            simulation.observe(observer)
-        for name in "abc":
-            simulation.start(name)
-            simulation.join(name, "a")
-        simulation.run(10.0)
-        simulation.crash("c")
-        simulation.note("test", ["a"], "said so")
-        simulation.run(60.0)
-        digests.append(simulation.digest())
-    assert digests[0] == digests[1]
-    assert set(watched.calls) == {name for name in vars(Observer) if not name.startswith("_")}, (
-        "each hook was called"
-    )
-
-
-def test_a_trace_reads_like_a_log_and_says_where_two_runs_part() -> None:
-    traces = []
-    for crash_at in (5.0, 6.0):
-        trace = Trace()
-        simulation = cluster("a", "b", "c", trace=trace)
-        simulation.run(crash_at)
-        simulation.crash("c")
-        simulation.run(15.0)
-        traces.append(trace)
-    text = "\n".join(traces[0].lines())
-    assert "a -> b" in text
-    assert "ping b" in text
-    assert "event    a MemberFailed c" in text
-    assert traces[0].diff(traces[0]) == ""
-    difference = traces[0].diff(traces[1]).splitlines()
-    assert "differ from record" in difference[0]
-    assert difference[4].startswith("- ")
-    assert "end" in difference[4]
-
-
-def test_a_trace_keeps_what_it_may_and_digests_all() -> None:
-    small, large = Trace(keep=10), Trace()
-    for trace in (small, large):
-        for number in range(2000):
-            trace.add(float(number), "note", "a", "", str(number))
-    assert small.digest() == large.digest()
-    assert (len(small), small.dropped, small.count) == (10, 1990, 2000)
-    assert next(iter(small))[4] == "1990"
-
-
-def test_an_undecodable_packet_is_shown_as_such() -> None:
-    trace = Trace()
-    trace.add(1.0, "send", "a", "b", b"garbage")
-    ping = CODEC.pack([CODEC.encode(Ping(1, "b", "a", None))])
-    trace.add(1.5, "send", "a", "b", ping)
-    assert [line.split("] ")[-1] for line in trace.lines()][1] == "ping b"
-    assert "undecodable" in next(trace.lines())
 
 
 # -- a converged start ------------------------------------------------------------------

@@ -91,6 +91,36 @@ async def test_healing_lets_packets_through_again_but_brings_none_back(
     assert [data for _, data in await drain(right)] == [b"arrives"]
 
 
+async def test_one_direction_can_be_mended_alone(autojump_clock: trio.testing.MockClock) -> None:
+    network = MemoryNetwork()
+    left, right = pair(network)
+    network.mend(left, right.local_address)  # nothing is cut
+    network.partition("a", "b")
+    network.mend("a", "b")
+    left.send_packet(b"arrives", right.local_address)
+    right.send_packet(b"vanishes", left.local_address)
+    assert [data for _, data in await drain(right)] == [b"arrives"]
+    assert await drain(left) == []
+
+
+async def test_a_stream_goes_on_when_its_direction_is_mended(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = MemoryNetwork()
+    ours, theirs = await connected(network)
+    network.partition("a", "b")
+    await ours.send_all(b"x")
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def _() -> None:
+                assert await theirs.receive_some() == b"x"
+
+            await trio.sleep(5)
+            network.mend("a", "b")
+
+
 @pytest.mark.parametrize("direction", [("a", "b"), ("b", "a")])
 @pytest.mark.parametrize("listens", [True, False])
 async def test_a_dial_across_a_cut_hangs(

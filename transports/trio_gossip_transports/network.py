@@ -172,6 +172,12 @@ class MemoryNetwork:
             except RuntimeError:  # before trio runs, so that nothing is under way
                 path.cut_since = -math.inf
 
+    def mend(self, source: Host, target: Host) -> None:
+        """End the cut of one direction, whoever made it; nothing when it is not cut."""
+        path = self._fabric.path(_host_of(source), _host_of(target), create=True)
+        path.cut_since = None
+        path.healed.notify()
+
     def heal(self) -> None:
         """End every cut and partition. Stalled streams and hanging dials go on."""
         for path in self._fabric.paths.values():

@@ -62,6 +62,8 @@ class Trace:
     def _flush(self) -> None:
         """Digest and keep a batch: much cheaper than one by one."""
         batch = self._batch
+        if not batch:
+            return
         # Whole nanoseconds: the last bit of a float may depend on the platform's libm.
         lines = [
             b"%d %b %b %b %d %b"

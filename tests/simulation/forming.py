@@ -1,0 +1,16 @@
+"""Simulated clusters that have formed."""
+
+from __future__ import annotations
+
+from trio_gossip.testing import Simulation
+
+
+def cluster(*names: str, seed: int = 1, **options: object) -> Simulation:
+    """A cluster whose members all know each other."""
+    simulation = Simulation(seed, **options)
+    for name in names:
+        simulation.start(name)
+        if name != names[0]:
+            simulation.join(name, names[0])
+    assert simulation.run_until(simulation.agree, 30.0), "the cluster never formed"
+    return simulation
