@@ -88,7 +88,10 @@ def test_the_wheel_holds_every_module_and_no_test_or_cache(built: Built):
         for path in (root / package).rglob("*.py")
     }
     code = {name for name in names(built) if ".dist-info/" not in name}
-    assert code - {"trio_gossip/py.typed", "trio_gossip_transports/py.typed"} == expected
+    static = ROOT / "trio_gossip" / "testing" / "page" / "static"
+    data = {str(path.relative_to(ROOT)) for path in static.iterdir()}
+    typed = {"trio_gossip/py.typed", "trio_gossip_transports/py.typed"}
+    assert code - typed == expected | data
 
 
 def test_the_wheel_carries_the_licence_in_its_modern_form(built: Built):

@@ -20,6 +20,7 @@ from trio_gossip.cli.problems import (
     describe_os_error,
     in_one_line,
 )
+from trio_gossip.cli.simulate import simulate
 from trio_gossip.errors import ConfigError
 
 PROFILE_NAMES: Final = ("lan", "wan", "local")
@@ -256,6 +257,9 @@ def demo(log_level: str, *, nodes: int, profile: str, as_json: bool) -> int:
 
     _log_to_stderr(log_level)
     return trio.run(run_demo, nodes, profile, as_json)
+
+
+commands.add_command(simulate)
 
 
 def _log_to_stderr(level: str) -> None:

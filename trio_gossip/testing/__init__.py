@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trio_gossip.testing.checkers.base import Checker, Findings, Violation
     from trio_gossip.testing.kit.faults import Fault
     from trio_gossip.testing.kit.network import GossipNetwork, RealTimeWarning
+    from trio_gossip.testing.page.document import make_page
     from trio_gossip.testing.scheduling import (
         SchedulingWarning,
         make_scheduling_repeatable,
@@ -41,6 +42,7 @@ __all__ = [
     "Simulation",
     "Trace",
     "Violation",
+    "make_page",
     "make_scheduling_repeatable",
     "repeatable_scheduling",
 ]
@@ -49,6 +51,7 @@ _MODULES = {
     "checkers.base": ("Checker", "Findings", "Violation"),
     "kit.faults": ("Fault",),
     "kit.network": ("GossipNetwork", "RealTimeWarning"),
+    "page.document": ("make_page",),
     "scheduling": ("SchedulingWarning", "make_scheduling_repeatable", "repeatable_scheduling"),
     "simulation.links": ("LinkFaults",),
     "simulation.observers": ("Observer",),
