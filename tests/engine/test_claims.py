@@ -300,3 +300,23 @@ def test_the_answer_to_a_stranger_is_no_longer_than_its_packet() -> None:
     bench.receive(stranger, alive(long_name, 8, address=stranger))
     assert not [sent for sent in bench.sent if sent.address == stranger]
     assert bench.count("answer_withheld") == 1
+
+
+def test_a_confirmation_that_ends_a_suspicion_at_once_is_no_stall() -> None:
+    """The shorter deadline was set in the past, which looked like a wake-up that came late: the
+    node's time stood still for as long, so that it probed nobody, and its health went down."""
+    bench = Bench()
+    names = ["a", "b", "c", "d", "e"]
+    bench.know(*names)
+    bench.answer("b", "c", "d", "e")
+    bench.receive("b", Suspect(1, "a", "b"))
+    bench.wait(9.0)
+    assert bench.state("a") is MemberState.SUSPECT
+    bench.receive("c", Suspect(1, "a", "c"))
+    bench.receive("d", Suspect(1, "a", "d"))
+    assert bench.engine.next_deadline >= bench.now
+    bench.wait(0.0)
+    assert bench.state("a") is MemberState.FAILED
+    statistics = bench.engine.statistics()
+    assert statistics.stalls == 0
+    assert statistics.health_score == 0

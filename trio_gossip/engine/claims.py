@@ -231,7 +231,8 @@ class Claims:
             node.counters.bump("accuser_unknown")  # names are free: they must not add up
             return
         if suspicion.confirm(claim.accuser):
-            node.timers.set(("suspicion", claim.name), suspicion.deadline)
+            # Never in the past: a deadline that a wake-up could not have met looks like a stall.
+            node.timers.set(("suspicion", claim.name), max(node.now, suspicion.deadline))
             node.tell(claim)
             node.counters.bump("suspicion_confirmed")
 
