@@ -42,7 +42,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"(ConnectionRefusedError|KeyError|AssertionError)"),
     ("py:.*", r"(bytes|str|int|float|bool|object|list|tuple|dict|None|NamedTuple|StrEnum|IntEnum)"),
     ("py:.*", r"(Any|Callable|Sequence|Mapping|Iterable|Iterator|AsyncIterator|Self|Literal)"),
-    ("py:.*", r"(TracebackType|BaseException|Traversable|Optional|Union)"),
+    ("py:.*", r"(TracebackType|BaseException|Traversable|Optional|Union|deque|PathLike|_Result)"),
+    # What checkers and tables show and is not part of the public API.
+    ("py:.*", r"(Message|IndirectPing|Kind)"),
 ]
 # Two attributes that one line of a docstring describes, which napoleon takes for one name.
 nitpick_ignore = [

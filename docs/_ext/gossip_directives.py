@@ -3,13 +3,14 @@
 * ``:bound:`trio_gossip.module.CONSTANT``` and ``:bound:`Config.field``` write a name with its
   present value; the build fails when it is gone.
 * ``:counter:`name``` writes a counter's name; the build fails when nothing counts under it.
-* ``.. precedence-table::``, ``.. suspicion-table::``, ``.. scale-table::`` and
-  ``.. preset-table::`` are tables that the code itself fills.
+* ``.. precedence-table::``, ``.. suspicion-table::``, ``.. scale-table::``, ``.. preset-table::``,
+  ``.. checker-table::`` and ``.. step-table::`` are tables that the code itself fills.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from inspect import getdoc
 from typing import Any
 
 import attrs
@@ -25,6 +26,8 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from timing import scale_rows, suspicion_rows
 
 from trio_gossip import Config
+from trio_gossip.testing.checkers.catalogue import ALL
+from trio_gossip.testing.scenarios.catalogue import KINDS
 
 
 class Bound(SphinxRole):
@@ -102,6 +105,27 @@ class PresetTable(_Table):
         return rows
 
 
+class CheckerTable(_Table):
+    """The rules that are checked, in the words of their classes."""
+
+    def rows(self) -> list[list[str]]:
+        """The head first."""
+        rules = [
+            (each.name, " ".join((getdoc(each) or "").split("\n\n")[0].split())) for each in ALL
+        ]
+        return [["checker", "what it demands"], *([f"``{name}``", rule] for name, rule in rules)]
+
+
+class StepTable(_Table):
+    """What can be done to a cluster in a scenario."""
+
+    def rows(self) -> list[list[str]]:
+        """The head first."""
+        kinds = KINDS.values()
+        rows = [[f"``{kind.name}``", kind.about, kind.excused.value] for kind in kinds]
+        return [["kind", "what happens", "excused"], *rows]
+
+
 def _find_public(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element
 ) -> nodes.Element | None:
@@ -109,10 +133,12 @@ def _find_public(
     its public name. Follow both, when exactly one documented object ends in that name.
     """
     target = node.get("reftarget", "")
-    if node.get("refdomain") != "py" or ("." in target and not target.startswith("trio_gossip")):
+    of_a_class = target[:1].isupper()  # Cluster.join
+    ours = "." not in target or of_a_class or target.startswith("trio_gossip")
+    if node.get("refdomain") != "py" or not ours:
         return None
     domain = env.domains.python_domain
-    last = f".{target.rpartition('.')[2]}"
+    last = f".{target if of_a_class else target.rpartition('.')[2]}"
     found = [name for name in domain.objects if name.endswith(last)]
     if len(found) != 1:
         return None
@@ -126,9 +152,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     GoogleDocstring._consume_inline_attribute = lambda self: ("", self._consume_to_end())
     app.add_role("bound", Bound())
     app.add_role("counter", Counter())
+    app.add_directive("checker-table", CheckerTable)
     app.add_directive("precedence-table", PrecedenceTable)
     app.add_directive("preset-table", PresetTable)
     app.add_directive("scale-table", ScaleTable)
+    app.add_directive("step-table", StepTable)
     app.add_directive("suspicion-table", SuspicionTable)
     app.connect("missing-reference", _find_public)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
