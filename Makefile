@@ -8,13 +8,16 @@ DOCS_STAMP := $(VENV)/.installed-docs
 # Two workers: the suite is written for two cores. Override with JOBS=8.
 JOBS ?= 2
 SEEDS ?= 1000
+MINUTES ?= 10
 
-.PHONY: help demo test seeds lint format cover bench docs changelog clean
+.PHONY: help demo test seeds soak mutants lint format cover bench docs changelog clean
 
 help:
 	@echo "make demo    three agents on loopback: one dies, returns, one leaves"
 	@echo "make test    the whole test suite (about two minutes)"
 	@echo "make seeds   $(SEEDS) seeds of simulated clusters with faults (SEEDS=n)"
+	@echo "make soak    fresh seeds for $(MINUTES) minutes; failing ones are shrunk (MINUTES=n)"
+	@echo "make mutants which planted protocol bugs the simulation notices, over $(SEEDS) seeds; hours"
 	@echo "make lint    ruff, mypy --strict, pyright"
 	@echo "make cover   tests with branch coverage and its limits"
 	@echo "make bench   every benchmark, a few minutes"
@@ -44,7 +47,13 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"
 
 seeds: $(STAMP)
-	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS)
+	$(BIN)/python -m trio_gossip.testing.scenarios.soak --seeds $(SEEDS) --first 0 --jobs $(JOBS)
+
+soak: $(STAMP)
+	$(BIN)/python -m trio_gossip.testing.scenarios.soak --minutes $(MINUTES) --jobs $(JOBS)
+
+mutants: $(STAMP)
+	$(BIN)/python -m tests.simulation.mutants.report --seeds $(SEEDS) --jobs $(JOBS)
 
 lint: $(LINT_STAMP)
 	$(BIN)/ruff check .

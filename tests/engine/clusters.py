@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from tests.simulation.world import Links, World
+from typing import Any
+
+from trio_gossip.testing import Simulation
 
 
-def cluster(*names: str, seed: int = 1, links: Links | None = None, **changes: object) -> World:
-    """A cluster whose members all know each other."""
-    world = World(seed, links)
+def cluster(
+    *names: str, seed: int = 1, faults: dict[str, Any] | None = None, **changes: Any
+) -> Simulation:
+    """A cluster whose members all know each other; ``changes`` are of the LAN profile."""
+    world = Simulation(seed, **(faults or {}))
     for name in names:
         world.start(name, **changes)
         if name != names[0]:
@@ -16,7 +20,7 @@ def cluster(*names: str, seed: int = 1, links: Links | None = None, **changes: o
     return world
 
 
-def states(world: World, subject: str) -> set[str]:
+def states(world: Simulation, subject: str) -> set[str]:
     """What all other members think of one."""
     found = set()
     for name, process in world.processes.items():
@@ -24,3 +28,15 @@ def states(world: World, subject: str) -> set[str]:
             member = process.engine.member(subject)
             found.add("unknown" if member is None else member.state.value)
     return found
+
+
+def active(world: Simulation, name: str) -> set[str]:
+    """The members that one counts."""
+    return world.processes[name].active_names()
+
+
+def split(world: Simulation, *side: str) -> None:
+    """Cut every link between ``side`` and the others."""
+    for one in side:
+        for other in sorted(set(world.processes) - set(side)):
+            world.links.cut([(one, other), (other, one)])

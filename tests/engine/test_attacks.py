@@ -7,9 +7,8 @@ import random
 import pytest
 
 from tests.engine.bench import CODEC, Bench, address_of, alive
-from tests.engine.clusters import cluster
+from tests.engine.clusters import active, cluster
 from tests.engine.exchanging import record, refusal_of
-from tests.simulation.world import World
 from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import (
     Ack,
@@ -30,16 +29,17 @@ from trio_gossip.engine.node import ANSWERS_MAX
 from trio_gossip.events import MessageReceived
 from trio_gossip.failures import RefusalReason
 from trio_gossip.members import ALIVE_JUMP_MAX, INCARNATION_JUMP_MAX, OWN_JUMP_MAX
+from trio_gossip.testing import Simulation
 
 STRANGER = Address("h-stranger", 9)
 
 
-def forge(world: World, name: str, *messages: object, source: Address = STRANGER) -> None:
+def forge(world: Simulation, name: str, *messages: object, source: Address = STRANGER) -> None:
     data = CODEC.pack([CODEC.encode(message) for message in messages])  # type: ignore[arg-type]  # messages
     world.inject(name, data, source)
 
 
-def packets(world: World, seconds: float) -> int:
+def packets(world: Simulation, seconds: float) -> int:
     before = sum(process.packets_sent for process in world.processes.values())
     world.run(seconds)
     return sum(process.packets_sent for process in world.processes.values()) - before
@@ -61,7 +61,7 @@ def test_two_members_told_different_addresses_of_a_third_do_not_answer_each_othe
 def test_two_processes_of_one_name_do_not_outbid_each_other_at_the_speed_of_the_network() -> None:
     world = cluster("x", "twin")
     one = world.processes.pop("twin")
-    world.start("twin", Address("h-twin-2", 7946))
+    world.start("twin", address=Address("h-twin-2", 7946))
     forge(world, "twin", alive("twin", 1_800_000_000, address=one.address), source=one.address)
     assert packets(world, 10.0) < 500
 
@@ -224,9 +224,9 @@ def test_a_claim_beyond_the_bound_at_first_hand_is_not_asked_for_again() -> None
     world = cluster("x", "v")
     engine = world.processes["v"].engine
     engine._parts.refutation.bid(engine.local.incarnation + 2 * OWN_JUMP_MAX)
-    world.do("v", lambda e, now: e.handle_timeout(now=now))
+    world.do("v", "handle_timeout")
     assert packets(world, 5.0) < 200
-    assert world.active("x") == {"x", "v"}
+    assert active(world, "x") == {"x", "v"}
 
 
 @pytest.mark.parametrize("seed", range(150))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.engine.bench import Bench, address_of
-from tests.simulation.world import World
 from trio_gossip.codec.messages import Alive, Dead
+from trio_gossip.testing import Simulation
 
 
 def test_two_members_with_nothing_to_tell_each_other_sleep() -> None:
@@ -58,7 +58,7 @@ def test_only_members_that_left_are_not_told() -> None:
 
 
 def test_an_idle_cluster_sends_probes_and_nothing_else() -> None:
-    world = World(3)
+    world = Simulation(3)
     for name in ("a", "b", "c", "d"):
         world.start(name, push_pull_interval=1e6)
         world.join(name, "a")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.bench import Bench, address_of, alive
-from tests.simulation.world import Links, World
 from trio_gossip.codec.messages import Ack, Broadcast, Dead, Ping, UserMessage
 from trio_gossip.errors import LocalProtocolError, PeerUnreachableError
 from trio_gossip.events import Delivery, MemberUpdated, MessageReceived
 from trio_gossip.members import MemberState
+from trio_gossip.testing import Simulation
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_broadcast_reaches_the_others_and_none_twice(seed: int) -> None:
-    world = World(seed, Links(duplicate=0.3, tail=0.3))
+    world = Simulation(seed, duplicate=0.3, reorder=0.3)
     names = [f"n{number}" for number in range(12)]
     for name in names:
         world.start(name)
@@ -22,7 +22,7 @@ def test_a_broadcast_reaches_the_others_and_none_twice(seed: int) -> None:
     assert world.run_until(world.agree, 20.0)
     for number in range(10):
         payload = b"message %d" % number
-        world.do("n3", lambda engine, now, p=payload: engine.broadcast(p, now=now))
+        world.do("n3", "broadcast", payload)
         world.run(0.05)
     world.run(10.0)
     delivered = 0

@@ -7,8 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.bench import Bench, address_of, alive
-from tests.engine.clusters import cluster, states
-from tests.simulation.world import Links, World
+from tests.engine.clusters import active, cluster, split, states
 from trio_gossip.addresses import Address
 from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import Alive, Dead, Nack, Ping, Suspect
@@ -24,11 +23,12 @@ from trio_gossip.events import (
 )
 from trio_gossip.failures import DialFailure
 from trio_gossip.members import INCARNATION_JUMP_MAX, MemberState
+from trio_gossip.testing import Simulation
 
 
 @pytest.mark.parametrize("profile", ["lan", "wan", "local"])
 def test_point_1_a_nack_is_in_time_at_the_default_settings(profile: str) -> None:
-    world = World(1)
+    world = Simulation(1)
     for name in ("a", "b", "c", "d", "e"):
         config = getattr(Config, profile)(name=name)
         world.start(name, config=config)
@@ -59,7 +59,7 @@ def test_point_3_a_mass_restart_leaves_no_black_hole() -> None:
     world = cluster(*names)
     for name in names[1:]:
         world.crash(name)
-    assert world.run_until(lambda: len(world.active("n0")) == 1, 400.0)
+    assert world.run_until(lambda: len(active(world, "n0")) == 1, 400.0)
     for name in names[1:]:
         world.start(name, incarnation=5)
         world.join(name, "n0")
@@ -103,28 +103,27 @@ def test_point_4_a_refutation_of_any_believed_accusation_wins() -> None:
 def test_point_5_a_split_cluster_heals_without_any_action(seed: int) -> None:
     names = [f"n{number}" for number in range(8)]
     world = cluster(*names, seed=seed)
-    left = set(names[:4])
-    world.cut = lambda source, target: (source.name in left) != (target.name in left)
-    assert world.run_until(lambda: all(len(world.active(name)) == 4 for name in names), 120.0), (
+    split(world, *names[:4])
+    assert world.run_until(lambda: all(len(active(world, name)) == 4 for name in names), 120.0), (
         "each half sees itself"
     )
     world.run(600.0)
-    assert all(len(world.active(name)) == 4 for name in names)
-    world.cut = lambda source, target: False
+    assert all(len(active(world, name)) == 4 for name in names)
+    world.links.heal()
     assert world.run_until(world.agree, 90.0)
 
 
 def test_point_5_a_member_that_was_isolated_for_long_finds_its_seed_again() -> None:
     world = cluster("a", "b", "c")
-    world.cut = lambda source, target: "c" in (source.name, target.name)
+    split(world, "c")
     world.run(1000.0)
-    assert world.active("c") == {"c"}
-    world.cut = lambda source, target: False
+    assert active(world, "c") == {"c"}
+    world.links.heal()
     assert world.run_until(world.agree, 120.0)
 
 
 def test_point_5_a_seed_that_comes_up_late_is_found() -> None:
-    world = World(1)
+    world = Simulation(1)
     world.start("a")
     world.join("a", "seed")
     world.run(300.0)
@@ -147,14 +146,12 @@ def test_point_5_lost_members_are_tried_at_a_low_and_bounded_rate() -> None:
 @pytest.mark.parametrize("loss", [0.0, 0.25])
 def test_point_6_a_leave_is_acknowledged_and_everybody_sees_it_as_a_leave(loss: float) -> None:
     names = [f"n{number}" for number in range(10)]
-    links = Links()
-    world = cluster(*names, links=links)
-    links.loss = loss
+    world = cluster(*names)
+    world.links.change(loss=loss)
     token = world.leave("n3")
     process = world.processes["n3"]
     assert world.run_until(lambda: token in process.results, 6.0)
     assert process.results[token].result >= 3
-    world.crash("n3")
     assert world.run_until(lambda: states(world, "n3") <= {"left", "unknown"}, 5.0)
     for other in world.processes.values():
         assert not [event for event in other.seen(MemberFailed) if event.member.name == "n3"]
@@ -174,7 +171,7 @@ def test_point_6_a_leave_does_not_wait_behind_other_news() -> None:
 
 def test_point_6_the_same_process_can_join_again_after_it_left() -> None:
     world = cluster("a", "b", "c")
-    token = world.leave("c")
+    token = world.command("c", "leave")  # unlike leave(), this does not end the process
     process = world.processes["c"]
     assert world.run_until(lambda: token in process.results, 6.0)
     assert states(world, "c") == {"left"}
@@ -182,7 +179,7 @@ def test_point_6_the_same_process_can_join_again_after_it_left() -> None:
         process.engine.update_meta(b"x", now=world.now)
     world.join("c", "a")
     assert world.run_until(world.agree, 5.0)
-    world.do("c", lambda engine, now: engine.update_meta(b"x", now=now))
+    world.do("c", "update_meta", b"x")
     assert world.run_until(world.agree, 5.0)
 
 
@@ -190,7 +187,7 @@ def test_point_7_a_restarted_pod_at_a_new_address_is_taken_over_within_two_secon
     world = cluster(*[f"n{number}" for number in range(10)])
     world.crash("n4")
     world.run(0.5)
-    process = world.start("n4", Address("h-elsewhere", 8001))
+    process = world.start("n4", address=Address("h-elsewhere", 8001))
     world.join("n4", "n0")
     began = world.now
     assert world.run_until(world.agree, 2.0), states(world, "n4")
@@ -207,7 +204,7 @@ def test_point_7_a_restarted_pod_at_a_new_address_is_taken_over_within_two_secon
 def test_point_7_a_live_member_keeps_its_name_and_both_sides_hear_of_the_conflict() -> None:
     world = cluster("a", "b", "c")
     holder = world.processes.pop("c")
-    twin = world.start("c", Address("h-twin", 8001), incarnation=1_800_000_000)
+    twin = world.start("c", address=Address("h-twin", 8001), incarnation=1_800_000_000)
     world.join("c", "a")
     world.run(5.0)
     seen = world.processes["a"].engine.member("c")
@@ -288,7 +285,7 @@ def test_no_restart_waits_for_the_next_push_pull_because_gossip_missed_somebody(
     world = cluster(*[f"n{number}" for number in range(8)], seed=seed)
     world.crash("n3")
     world.run(1.0 if seed % 2 else 15.0)
-    world.start("n3", Address("h-n3", 7947) if seed % 3 else None)
+    world.start("n3", address=Address("h-n3", 7947) if seed % 3 else None)
     world.join("n3", "n0")
     assert world.run_until(world.agree, 2.0)
 

@@ -8,7 +8,6 @@ import pytest
 
 from tests.engine.bench import Bench, address_of, alive
 from tests.engine.clusters import cluster
-from tests.simulation.world import World
 from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import Ack, Broadcast, Dead, Ping, Suspect
 from trio_gossip.config import Config
@@ -19,13 +18,16 @@ from trio_gossip.events import (
     Reason,
 )
 from trio_gossip.members import MemberState
+from trio_gossip.testing import Simulation
 
 
 def test_point_9_a_paused_process_declares_nobody_dead() -> None:
     world = cluster(*[f"n{number}" for number in range(6)])
     for seconds in (2.0, 5.0, 30.0):
-        world.pause("n2", seconds)
-        world.run(seconds + 8.0)
+        world.pause("n2")
+        world.run(seconds)
+        world.resume("n2")
+        world.run(8.0)
         paused = world.processes["n2"]
         assert not paused.seen(MemberFailed)
         assert world.run_until(world.agree, 30.0)
@@ -84,7 +86,7 @@ def test_point_10_suspect_failed_left_and_reaped_differ_with_reason_and_accusers
 
 
 def test_point_11_seeds_are_dialled_at_once_and_each_has_its_outcome() -> None:
-    world = World(1)
+    world = Simulation(1)
     world.start("seed")
     world.start("picky", admit=lambda member: member.name != "new")
     process = world.start("new")

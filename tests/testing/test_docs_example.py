@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED_SHOWN = 2
@@ -76,3 +78,22 @@ def test_every_output_that_is_kept_is_shown_in_a_page():
 def test_what_differs_from_run_to_run_is_not_shown():
     text = "1 passed in 0.51s\n<X object at 0x7f0a>  \n2 failed in 61.20s (0:01:01)\n"
     assert outputs.plain(text) == "1 passed\n<X object>\n2 failed\n"
+
+
+def test_hypothesis_finds_two_leaders():
+    sys.path.insert(0, str(ROOT / "docs" / "examples"))
+    try:
+        machine = import_module("one_leader").OneLeader
+    finally:
+        sys.path.pop(0)
+    short = settings(
+        max_examples=100,
+        stateful_step_count=15,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    with pytest.raises(AssertionError, match="lead"):
+        run_state_machine_as_test(machine, settings=short)

@@ -43,6 +43,7 @@ class StallClock:
         """
         if not self._last <= now < math.inf:
             raise LocalProtocolError(f"now={now} runs backwards; the turn before was {self._last}")
+        before = self._last - self._offset
         self._last = now
         time = now - self._offset
         late = time - earliest
@@ -50,6 +51,10 @@ class StallClock:
             return time, 0.0
         self.lateness_max = max(self.lateness_max, late)
         if late < self._threshold:
+            return time, 0.0
+        # Not back before the turn before, which may have come a little after the deadline.
+        late = min(late, time - before)
+        if late <= 0.0:
             return time, 0.0
         self._offset += late
         self.stalls += 1

@@ -38,7 +38,6 @@ class Mail:
         self._node = node
         self._streams = streams
         self._seen = Seen()
-        self._epoch = node.me.member.incarnation
         self._counter = 0
         self.held = 0
         """Bytes of reliable messages that have come and are not delivered yet."""
@@ -50,7 +49,7 @@ class Mail:
             LocalProtocolError: it does not fit a packet.
         """
         node = self._node
-        message = Broadcast(node.name, self._epoch, self._counter + 1, payload)
+        message = Broadcast(node.name, node.epoch, self._counter + 1, payload)
         if not node.outbox.fits(node.codec.encode(message)):
             raise LocalProtocolError(
                 f"a broadcast of {len(payload)} bytes does not fit a packet of"

@@ -35,6 +35,8 @@ class Node:
 
     Attributes:
         now: engine time of the present turn.
+        epoch: under which this life numbers its broadcasts: its first incarnation, or the one
+            with which it outbid a former life that had come further.
         me: this member's own row, the same object for good, also found in ``table``.
         gossip_not_before: engine time of the next round of gossip, should there be news.
         answers: reactions (answers, own announcements) that the present turn may still make.
@@ -49,6 +51,7 @@ class Node:
         "codec",
         "config",
         "counters",
+        "epoch",
         "gossip_not_before",
         "leaving",
         "me",
@@ -79,6 +82,7 @@ class Node:
         self.rng = rng
         self.packet_limit = packet_limit
         self.now = 0.0
+        self.epoch = me.incarnation
         self.leaving = False
         self.allowance = 0
         self.answers = ANSWERS_MAX

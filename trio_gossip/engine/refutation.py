@@ -89,7 +89,12 @@ class Refutation:
             return False
         if not node.spend_answer():
             return False
-        self.announce(with_state(node.me.member, MemberState.ALIVE, incarnation))
+        mine = node.me.member
+        if incarnation > mine.incarnation + 1:
+            # Held against us was more than this life ever said: a former one came further. Who
+            # remembers the broadcasts of that one must not take ours for repeated.
+            node.epoch = incarnation
+        self.announce(with_state(mine, MemberState.ALIVE, incarnation))
         return True
 
     def announce(self, member: Member) -> None:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from trio_gossip.testing.kit.faults import Fault
     from trio_gossip.testing.kit.network import GossipNetwork, RealTimeWarning
     from trio_gossip.testing.page.document import make_page
+    from trio_gossip.testing.scenarios.drawing import random_scenario
+    from trio_gossip.testing.scenarios.kind import Step
+    from trio_gossip.testing.scenarios.player import Playing, Report, play
+    from trio_gossip.testing.scenarios.reading import ScenarioError
+    from trio_gossip.testing.scenarios.scenario import Scenario
+    from trio_gossip.testing.scenarios.shrinking import shrink
     from trio_gossip.testing.scheduling import (
         SchedulingWarning,
         make_scheduling_repeatable,
@@ -27,24 +33,34 @@ if TYPE_CHECKING:
     from trio_gossip.testing.simulation.observers import Observer
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
+    from trio_gossip.testing.stateful import ClusterMachine
     from trio_gossip.testing.trace import Trace
 
 __all__ = [
     "Checker",
+    "ClusterMachine",
     "Fault",
     "Findings",
     "GossipNetwork",
     "LinkFaults",
     "Observer",
+    "Playing",
     "Process",
     "RealTimeWarning",
+    "Report",
+    "Scenario",
+    "ScenarioError",
     "SchedulingWarning",
     "Simulation",
+    "Step",
     "Trace",
     "Violation",
     "make_page",
     "make_scheduling_repeatable",
+    "play",
+    "random_scenario",
     "repeatable_scheduling",
+    "shrink",
 ]
 
 _MODULES = {
@@ -52,11 +68,18 @@ _MODULES = {
     "kit.faults": ("Fault",),
     "kit.network": ("GossipNetwork", "RealTimeWarning"),
     "page.document": ("make_page",),
+    "scenarios.drawing": ("random_scenario",),
+    "scenarios.kind": ("Step",),
+    "scenarios.player": ("Playing", "Report", "play"),
+    "scenarios.reading": ("ScenarioError",),
+    "scenarios.scenario": ("Scenario",),
+    "scenarios.shrinking": ("shrink",),
     "scheduling": ("SchedulingWarning", "make_scheduling_repeatable", "repeatable_scheduling"),
     "simulation.links": ("LinkFaults",),
     "simulation.observers": ("Observer",),
     "simulation.process": ("Process",),
     "simulation.simulation": ("Simulation",),
+    "stateful": ("ClusterMachine",),
     "trace": ("Trace",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -10,6 +10,11 @@ import attrs
 from trio_gossip.testing.simulation.observers import Observer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trio_gossip.addresses import Address
+    from trio_gossip.codec.messages import IndirectPing, Message
+    from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
 
 VIOLATIONS_MAX: Final = 100
@@ -61,7 +66,11 @@ class Findings:
 
 
 class Checker(Observer):
-    """Stands outside of the engines. Override hooks of :class:`Observer`, and the two below.
+    """Stands outside of the engines. Override hooks of :class:`Observer` and those below; like
+    them, what is not overridden costs nothing.
+
+    Packets are looked at once for all checkers. Most are a single ping or answer, of which the
+    hooks here tell only what is of use; all others carry *news* and are decoded.
 
     Call :meth:`ok` (or :meth:`wrong`) for each comparison that was really made.
     """
@@ -88,6 +97,32 @@ class Checker(Observer):
         anybody, so rules about what members may hold do not bind from then on.
         """
         return self.simulation.injected["hostile"] > 0
+
+    def news_sent(
+        self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
+    ) -> None:
+        """A packet that may carry news was sent.
+
+        Args:
+            process: its sender.
+            messages: not to be changed; none when the packet is malformed.
+            address: where it goes.
+            answering: True when the packet may be an answer: another one came in this turn.
+        """
+
+    def news_arrived(
+        self, process: Process, messages: Sequence[Message], data: bytes, source: Address
+    ) -> None:
+        """The same is about to be received by a process."""
+
+    def ping_sent(self, process: Process, address: Address) -> None:
+        """A packet was sent that begins with a ping."""
+
+    def request_arrived(self, process: Process, request: IndirectPing, source: Address) -> None:
+        """A process is about to be asked to ping somebody else."""
+
+    def taken(self, process: Process) -> None:
+        """The turn has ended in which news or a request arrived."""
 
     def tick(self) -> None:
         """About a second of virtual time has passed: for what is too much for every step."""

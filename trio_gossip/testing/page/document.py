@@ -48,7 +48,7 @@ def make_page(
 
     Raises:
         ValueError: the trace has no member, or more than
-            :data:`~trio_gossip.testing.page.data.NODES_MAX`.
+            ``NODES_MAX`` of ``trio_gossip.testing.page.data``.
     """
     notes: list[str] = []
     if trace.dropped:

@@ -1,0 +1,188 @@
+"""Which planted bugs are noticed, by whom and after how many seeds:
+``python -m tests.simulation.mutants.report --seeds 1000``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+
+from tests.simulation.mutants import CATALOGUE, Mutant
+from trio_gossip.testing.scenarios.drawing import random_scenario
+from trio_gossip.testing.scenarios.player import play
+from trio_gossip.testing.simulation.schedule import Schedule
+
+STORM_STEPS = 1_000_000
+"""Things that are scheduled in one run; a planted bug that makes more has caused a storm. A sound
+run of twenty members has some twenty thousand."""
+
+BY_NAME = {mutant.name: mutant for mutant in CATALOGUE}
+
+
+class StormError(Exception):
+    """A run that would not come to an end."""
+
+
+@attrs.frozen
+class Outcome:
+    """What one run came to.
+
+    Attributes:
+        objections: the names of the checkers that objected, the first one first.
+        text: what the first of them saw.
+        digest: equal for runs in which the same happened.
+    """
+
+    objections: tuple[str, ...]
+    text: str
+    digest: str
+
+
+@attrs.frozen
+class Verdict:
+    """What became of one mutant.
+
+    Attributes:
+        name: of the mutant.
+        seeds: runs that were made.
+        showed: runs in which anything was otherwise than without the bug.
+        caught: who objected in the last of these runs, empty if nobody ever did.
+        text: what the first of them saw.
+        noise: who objected to a run without the bug, and so does not count.
+    """
+
+    name: str
+    seeds: int
+    showed: int
+    caught: tuple[str, ...] = ()
+    text: str = ""
+    noise: tuple[str, ...] = ()
+
+
+def judge(seed: int) -> Outcome:
+    """Play the random scenario of a seed. A storm ends as a crash, in which the player sees it."""
+    steps = 0
+    original = Schedule.at
+
+    def at(self: Schedule, time: float, action: Callable[..., None], *arguments: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > STORM_STEPS:
+            raise StormError(f"more than {STORM_STEPS} steps")
+        original(self, time, action, *arguments)
+
+    Schedule.at = at
+    try:
+        report = play(random_scenario(seed))
+    finally:
+        Schedule.at = original
+    text = str(report.violations[0]) if report.violations else ""
+    return Outcome(report.broken, text, report.digest)
+
+
+@functools.cache
+def sound(seed: int) -> Outcome:
+    """The same run without a bug; to be asked for before one is planted."""
+    return judge(seed)
+
+
+def depends_on_hash_seed(mutant: Mutant, seed: int) -> bool:
+    """True when two processes with other PYTHONHASHSEEDs do not see the same run."""
+    digests = set()
+    for hash_seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-m", __spec__.name, "--digest", str(seed), "--only", mutant.name],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(done.stdout)
+    return len(digests) > 1
+
+
+def try_mutant(name: str, seeds: range) -> Verdict:
+    """Run seed after seed with one bug, until a checker objects that has had nothing to say against
+    the same runs without it.
+    """
+    mutant = BY_NAME[name]
+    showed = 0
+    noise: dict[str, None] = {}
+    for tried, seed in enumerate(seeds, 1):
+        before = sound(seed)
+        noise.update(dict.fromkeys(before.objections))
+        with mutant.applied():
+            outcome = judge(seed)
+        showed += outcome.digest != before.digest
+        caught = tuple(each for each in outcome.objections if each not in noise)
+        text = outcome.text
+        if not caught and "determinism" in mutant.check and depends_on_hash_seed(mutant, seed):
+            caught, text = ("determinism",), "one seed gave two digests"
+        if caught:
+            return Verdict(name, tried, showed, caught, text, tuple(noise))
+    return Verdict(name, len(seeds), showed, noise=tuple(noise))
+
+
+def line_of(verdict: Verdict) -> str:
+    """One mutant in one line."""
+    mutant = BY_NAME[verdict.name]
+    if not verdict.caught:
+        needs = ", ".join(mutant.needs) or "nothing special"
+        shows = f"differs in {verdict.showed} of {verdict.seeds}"
+        return f"    -  {mutant.name}: MISSED, {shows}; needs {needs}; {', '.join(mutant.check)}"
+    expected = "" if set(verdict.caught) & set(mutant.check) else " (another was expected)"
+    return f"{verdict.seeds:5}  {mutant.name}: {', '.join(verdict.caught[:4])}{expected}"
+
+
+def print_report(verdicts: list[Verdict], seconds: float) -> None:
+    """The table, the missed ones last, and how many of each theme and by whom."""
+    for verdict in sorted(verdicts, key=lambda each: (not each.caught, each.seeds, each.name)):
+        print(line_of(verdict))
+    total = Counter(BY_NAME[each.name].theme for each in verdicts)
+    caught = Counter(BY_NAME[each.name].theme for each in verdicts if each.caught)
+    first = Counter(each.caught[0] for each in verdicts if each.caught)
+    print("by theme:", ", ".join(f"{theme} {caught[theme]} of {n}" for theme, n in total.items()))
+    print("first to object:", ", ".join(f"{name} {n}" for name, n in first.most_common()))
+    noise = sorted({name for each in verdicts for name in each.noise})
+    print("object without a bug as well, and were not counted there:", ", ".join(noise) or "none")
+    share = caught.total() / total.total()
+    print(f"caught {caught.total()} of {total.total()}, {share:.1%}, in {seconds:.0f} s")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10, help="most runs of each mutant")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--only", default="", help="part of the names to try")
+    parser.add_argument("--digest", type=int, help="only play this seed and print its digest")
+    options = parser.parse_args()
+    names = [name for name in BY_NAME if options.only in name]
+    if not names:
+        parser.error(f"no mutant has {options.only!r} in its name")
+    if options.digest is not None:
+        with BY_NAME[names[0]].applied():
+            print(judge(options.digest).digest)
+        return 0
+    seeds = range(options.first, options.first + options.seeds)
+    began = time.perf_counter()
+    verdicts: list[Verdict] = []
+    with multiprocessing.Pool(options.jobs) as pool:
+        for verdict in pool.imap_unordered(functools.partial(try_mutant, seeds=seeds), names):
+            verdicts.append(verdict)
+            print(line_of(verdict), file=sys.stderr, flush=True)
+    print_report(verdicts, time.perf_counter() - began)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""The checkers as a whole: what they are, and that a correct cluster never troubles them."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import pytest
+
+from trio_gossip.addresses import Address
+from trio_gossip.codec import NativeCodec
+from trio_gossip.codec.messages import Ping
+from trio_gossip.testing.checkers.base import Findings
+from trio_gossip.testing.checkers.catalogue import ALL, attach
+from trio_gossip.testing.simulation.simulation import Simulation
+
+MOVED = Address("h-e", 9000)
+STRANGER = Address("stranger", 7946)
+EXCUSED_SECONDS = 60.0
+CALM_SECONDS = 115.0
+
+
+class Story:
+    """The same run for every checker: a cluster of ten with a bit of everything.
+
+    ``attached`` are the checkers that look on; ``simulation`` goes on where a test wants it to.
+    """
+
+    def __init__(self, *checkers, seed=1, names="abcdefghij", **faults):
+        self.findings = Findings()
+        self.simulation = Simulation(seed, **faults)
+        self.attached = attach(self.simulation, self.findings, checkers)
+        self.names = names
+
+    def form(self):
+        simulation = self.simulation
+        for name in self.names:
+            simulation.start(name)
+            if name != self.names[0]:
+                simulation.join(name, self.names[0])
+            simulation.run(0.1)
+        simulation.run(2.0)
+
+    def work(self):
+        """Messages, a change of metadata, a pause that is forgiven."""
+        simulation = self.simulation
+        simulation.links.change(loss=0.05, duplicate=0.1, reorder=0.1)
+        simulation.run(9.0)
+        for number, name in enumerate("abcab"):
+            simulation.do(name, "broadcast", b"to all %d" % number)
+        simulation.command("b", "send_reliable", "c", b"x" * 100_000)
+        simulation.command("b", "ping", "a")
+        simulation.pause("c")
+        simulation.run(1.2)
+        simulation.resume("c")
+        simulation.do("d", "update_meta", b"other")
+        simulation.run(10.0)
+
+    def ends(self):
+        """A crash, a leave, and a return at another address before the crash was noticed."""
+        simulation = self.simulation
+        simulation.crash("e")
+        simulation.leave("f")
+        simulation.run(2.0)
+        simulation.start("e", address=MOVED)
+        simulation.join("e", "a")
+        simulation.run(5.0)
+        simulation.crash("g")
+        simulation.run(25.0)
+
+    def isolate(self, name="h", seconds=30.0):
+        """Cut one member off until the others have given it up, and it them."""
+        simulation = self.simulation
+        simulation.excuses.excuse(None, simulation.now + seconds + EXCUSED_SECONDS)
+        pairs = [pair for other in self.names for pair in ((name, other), (other, name))]
+        simulation.links.cut(pairs)
+        simulation.run(seconds)
+        simulation.links.mend(pairs)
+
+    def lone(self, name="k"):
+        """A member that could join nobody, and is lost until it tries again."""
+        simulation = self.simulation
+        simulation.links.change(dial_refuse=1.0)
+        simulation.start(name)
+        simulation.join(name, self.names[0])
+        simulation.run(1.0)
+        simulation.links.change(dial_refuse=0.0)
+
+    def settle(self, seconds=CALM_SECONDS):
+        self.simulation.links.change(loss=0.0, duplicate=0.0, reorder=0.0)
+        self.attached.calm()
+        self.simulation.run(seconds)
+        self.attached.finish()
+
+    def play(self):
+        self.form()
+        self.work()
+        self.ends()
+        self.isolate()
+        self.lone()
+        self.settle()
+        return self.findings
+
+
+def ask_as_a_stranger(simulation, name):
+    """A ping out of nowhere: it is answered, with no more bytes than it had."""
+    codec = NativeCodec()
+    packet = codec.pack([codec.encode(Ping(1, name, "nobody"))])
+    simulation.inject(name, packet, STRANGER)
+
+
+def test_a_correct_cluster_troubles_no_checker_and_gives_each_something_to_check():
+    story = Story(*ALL)
+    findings = story.play()
+    ask_as_a_stranger(story.simulation, "a")
+    assert [str(violation) for violation in findings.violations] == []
+    assert not findings.counts
+    assert findings.idle() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_small_clusters_trouble_no_checker_either(seed: int):
+    story = Story(*ALL, seed=seed, names="abcdefgh"[: 1 + seed])
+    story.form()
+    story.simulation.run(20.0)
+    story.settle(60.0)
+    assert story.findings.violations == []
+
+
+def test_checkers_change_nothing_in_a_run():
+    digests = set()
+    for checkers in ((), ALL):
+        story = Story(*checkers)
+        story.form()
+        story.work()
+        digests.add(story.simulation.digest())
+    assert len(digests) == 1
+
+
+def test_a_checker_that_had_nothing_to_check_is_named():
+    story = Story(*ALL)
+    story.form()
+    assert "healing" in story.findings.idle()
+    assert "packet-limit" not in story.findings.idle()
+
+
+def test_every_checker_has_a_name_of_its_own_and_says_what_it_demands():
+    names = [checker.name for checker in ALL]
+    assert len(set(names)) == len(names) >= 24
+    for checker in ALL:
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", checker.name), checker
+        assert checker.__doc__ is not None
+        assert len(checker.__doc__) > 100, f"{checker.name}: rule, source and tolerance"
+
+
+def test_every_violation_says_when_who_and_what():
+    story = Story(*ALL)
+    story.form()
+    checker = story.attached.members[0]
+    checker.wrong("this cannot be")
+    (violation,) = story.findings.violations
+    assert re.fullmatch(rf"t=\d+\.\d{{3}} {checker.name}: this cannot be", str(violation))
+
+
+def test_ticks_come_once_a_second_of_virtual_time():
+    ticks = []
+    story = Story()
+    story.form()
+    story.attached._ticked.append(partial(ticks.append, None))
+    story.simulation.run(30.0)
+    assert 25 <= len(ticks) <= 31

@@ -1,0 +1,59 @@
+"""The one place where checkers look inside of an engine: its time, its table, its timers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trio_gossip.engine.clock import StallClock
+    from trio_gossip.engine.node import Node
+    from trio_gossip.engine.suspicion import Suspicion
+    from trio_gossip.testing.simulation.process import Process
+
+# What is judged is what an engine says and sends. Its inside is read for what it does not say (how
+# long it really waited, what it still keeps) and nothing there is ever changed.
+
+
+def node_of(process: Process) -> Node:
+    """What the parts of an engine share, to be read only."""
+    return process.engine._node  # pyright: ignore[reportPrivateUsage] - see above
+
+
+def suspicions_of(process: Process) -> dict[str, Suspicion]:
+    """The suspicions that an engine keeps, by suspect."""
+    return process.engine._parts.claims.suspicions  # pyright: ignore[reportPrivateUsage]
+
+
+def engine_time(process: Process) -> float:
+    """Engine time of the last turn: seconds of its clock, less those for which it stood still.
+
+    What a process owes within a time is measured in these: nothing can be asked of one that
+    is paused.
+    """
+    return max(node_of(process).now, process.started_at)  # an engine has no time before it starts
+
+
+def clock_of(process: Process) -> StallClock:
+    """What an engine makes of late wake-ups, to be read only."""
+    return process.engine._clock  # pyright: ignore[reportPrivateUsage]
+
+
+def is_leaving(process: Process) -> bool:
+    """True from the command to leave until a new join."""
+    return node_of(process).leaving
+
+
+def active_of(process: Process) -> int:
+    """How many members a process counts, itself included: the N of the formulas."""
+    return node_of(process).table.active
+
+
+def evidence_of(process: Process, name: str) -> int:
+    """The highest incarnation of ``name`` that a process has admitted; 0 when it has no row."""
+    entry = node_of(process).table.get(name)
+    return 0 if entry is None else entry.evidence
+
+
+def packet_limit_of(process: Process) -> int:
+    """Most bytes in a packet of this process."""
+    return node_of(process).packet_limit

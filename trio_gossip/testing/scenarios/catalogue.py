@@ -1,0 +1,28 @@
+"""The one table of all kinds of steps.
+
+The rotation of keys is missing as long as the wire has no keys: its place would be a theme of its
+own beside :mod:`~trio_gossip.testing.scenarios.lives`.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from trio_gossip.testing.scenarios import clocks, cuts, hostile, lives, packets, streams, work
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trio_gossip.testing.scenarios.kind import Kind
+
+_THEMES: Final = (packets, cuts, lives, clocks, streams, hostile, work)
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {kind.name: kind for kind in chain.from_iterable(theme.KINDS for theme in _THEMES)}
+)
+"""Every kind of step by its name."""
+
+GENTLE: Final = tuple(name for name, kind in KINDS.items() if kind.is_mild)
+"""The kinds in spite of which a detector has to be right."""
