@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import random
-
 import attrs
-import pytest
 
 from tests.engine.clusters import states
-from tests.simulation.world import WALL_CLOCK, Process, World
 from trio_gossip.addresses import Address
 from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import Ack, Ping
-from trio_gossip.config import Config
-from trio_gossip.engine import Engine, SendPacket
 from trio_gossip.events import (
     MemberFailed,
     MemberJoined,
@@ -22,57 +16,42 @@ from trio_gossip.events import (
     MemberSuspected,
     MemberUpdated,
 )
-from trio_gossip.members import Member, MemberState
-from trio_gossip.testing.simulation.shared_table import SharedTable, TableBase
+from trio_gossip.members import MemberState
+from trio_gossip.testing import Observer, Process, Simulation
+from trio_gossip.testing.simulation.shared_table import TableBase
 
 CODEC = NativeCodec()
 NAMES = [f"n{number}" for number in range(20)]
 
 
-def converged(seed: int = 1) -> tuple[World, TableBase]:
-    """A world of members that all know each other."""
-    world = World(seed)
-    base = TableBase.of(
-        [Member(name, Address(f"h-{name}", 7946), MemberState.ALIVE, WALL_CLOCK) for name in NAMES]
-    )
-    for name in NAMES:
-        rng = random.Random(world.rng.getrandbits(64))
-        member = base.rows[name].member
-        engine = Engine(
-            Config.lan(name=name),
-            member.address,
-            rng=rng,
-            packet_limit=1400,
-            incarnation=member.incarnation,
-            codec=CODEC,
-            table=SharedTable(base, rng),
-        )
-        process = Process(name, member.address, engine, member.incarnation)
-        world.processes[name] = process
-        world._at[member.address] = process
-        world._turn(process, engine.start(now=world.now, known=True))
-    return world, base
+def converged(seed: int = 1) -> tuple[Simulation, TableBase]:
+    """A simulation of members that all know each other, and what they share."""
+    simulation = Simulation(seed)
+    processes = simulation.start_converged(NAMES)
+    return simulation, processes[0].engine._node.table._base
 
 
 def private_rows(process: Process) -> list[str]:
     return list(process.engine._node.table._rows)
 
 
-def test_a_cluster_at_rest_stays_at_rest_and_copies_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    kinds: set[type] = set()
+class Kinds(Observer):
+    """The kinds of messages that were sent."""
 
-    def read(self: World, process: Process, output: SendPacket) -> None:
-        kinds.update(map(type, CODEC.unpack_untrusted(output.data)))
-        packet(self, process, output)
+    def __init__(self) -> None:
+        self.kinds: set[type] = set()
 
-    packet = World._packet
-    monkeypatch.setattr(World, "_packet", read)
+    def sent(self, process: Process, data: bytes, address: Address) -> None:
+        self.kinds.update(map(type, CODEC.unpack_untrusted(data)))
+
+
+def test_a_cluster_at_rest_stays_at_rest_and_copies_nothing() -> None:
     world, _ = converged()
+    watched = Kinds()
+    world.observe(watched)
     world.run(90.0)
     assert world.agree()
-    assert kinds == {Ping, Ack}
+    assert watched.kinds == {Ping, Ack}
     for process in world.processes.values():
         statistics = process.engine.statistics()
         assert statistics.membership_queue == 0
@@ -107,7 +86,7 @@ def test_all_learn_that_one_crashed_and_later_forget_it() -> None:
 
 def test_all_learn_new_metadata_and_a_goodbye() -> None:
     world, base = converged()
-    world.do("n2", lambda engine, now: engine.update_meta(b"new", now=now))
+    world.do("n2", "update_meta", b"new")
     world.leave("n5")
     world.run(5.0)
     for name in NAMES[6:]:
@@ -124,10 +103,10 @@ def test_members_come_back_and_new_ones_come() -> None:
     world.run(60.0)  # it is reaped
     world.leave("n4")
     for name, at in (("n3", "h-elsewhere"), ("newcomer", "h-newcomer")):
-        world.start(name, Address(at, 7946))
+        world.start(name, address=Address(at, 7946))
         world.join(name, "n0")
     world.run(10.0)
-    world.crash("n4")
+    assert "n4" not in world.processes, "it has left"
     assert states(world, "n3") == states(world, "newcomer") == {"alive"}
     assert states(world, "n4") == {"left", "unknown"}  # those that came last never knew it
     for name in NAMES[5:]:
@@ -147,7 +126,7 @@ def test_a_run_on_a_shared_base_can_be_repeated() -> None:
         world.run(2.0)
         world.crash("n1")
         world.run(30.0)
-        return [(name, process.events) for name, process in world.processes.items()]
+        return [(name, list(process.events)) for name, process in world.processes.items()]
 
     assert run(5) == run(5)
     assert run(5) != run(6)
