@@ -14,7 +14,7 @@ MINUTES ?= 10
 
 help:
 	@echo "make demo    three agents on loopback: one dies, returns, one leaves"
-	@echo "make test    the whole test suite (about two minutes)"
+	@echo "make test    the whole test suite (about three minutes)"
 	@echo "make seeds   $(SEEDS) seeds of simulated clusters with faults (SEEDS=n)"
 	@echo "make soak    fresh seeds for $(MINUTES) minutes; failing ones are shrunk (MINUTES=n)"
 	@echo "make mutants which planted protocol bugs the simulation notices, over $(SEEDS) seeds; hours"
