@@ -1,8 +1,7 @@
 """A rule of one's own beside those of the library, on a cluster in which one member hesitates."""
 
 from trio_gossip import Event, MemberRecovered, MemberSuspected
-from trio_gossip.testing import Checker, Findings, Process, Simulation
-from trio_gossip.testing.checkers.catalogue import ALL, attach
+from trio_gossip.testing import ALL_CHECKERS, Checker, Findings, Process, Simulation, attach
 
 
 class QuickRefutation(Checker):
@@ -30,7 +29,7 @@ def main() -> list[str]:
     """Ten members; one of them stands still for four seconds."""
     simulation = Simulation(seed=4)
     findings = Findings()
-    checkers = attach(simulation, findings, [*ALL, QuickRefutation])
+    checkers = attach(simulation, findings, [*ALL_CHECKERS, QuickRefutation])
     names = [f"n{number}" for number in range(10)]
     for name in names:
         simulation.start(name)

@@ -1,9 +1,6 @@
 """A run as data: what happens to a cluster and when. Played with every rule watching."""
 
-from trio_gossip.testing.scenarios.kind import Step
-from trio_gossip.testing.scenarios.player import play
-from trio_gossip.testing.scenarios.scenario import Scenario
-from trio_gossip.testing.simulation.links import LinkFaults
+from trio_gossip.testing import LinkFaults, Scenario, Step, play
 
 SCENARIO = Scenario(
     about="cut off for a while, and one that does not come back",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import attrs
@@ -20,6 +21,7 @@ from trio_gossip.testing import Trace
 from trio_gossip.testing.page.beliefs import State
 
 SMALL = ("--nodes", "6", "--kill", "2", "--loss", "0.05", "--seed", "7")
+SAMPLE = "simulate --nodes 100 --kill 3 --loss 0.05 --seed 7 --html out.html"
 PLAN = Plan(nodes=12, kill=3, loss=0.1, seed=11, profile="lan", seconds=300.0)
 
 
@@ -232,67 +234,9 @@ def test_a_bar_is_drawn_on_a_terminal_only(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-# -- bad input --------------------------------------------------------------------------
-
-BAD = [
-    (("--nodes", "1"), "1 is not in the range"),
-    (("--nodes", "5001"), "5001 is not in the range"),
-    (("--nodes", "many"), "'many' is not a valid integer"),
-    (("--kill", "-1"), "-1 is not in the range"),
-    (("--nodes", "3", "--kill", "3"), "--kill 3 of --nodes 3 leaves nobody"),
-    (("--nodes", "3", "--kill", "9"), "--kill 9 of --nodes 3 leaves nobody"),
-    (("--loss", "1.5"), "1.5 is no probability"),
-    (("--loss", "-0.1"), "-0.1 is no probability"),
-    (("--loss", "nan"), "nan is no probability"),
-    (("--loss", "5%"), "'5%' is not a valid float"),
-    (("--seed", "-1"), "-1 is not in the range"),
-    (("--seed", "x"), "'x' is not a valid integer"),
-    (("--seconds", "0"), "0 is not more than 0"),
-    (("--seconds", "nan"), "nan is not more than 0"),
-    (("--seconds", "inf"), "inf is not more than 0 and at most 86400"),
-    (("--profile", "moon"), "'moon' is not one of"),
-    (("--html", "/"), "cannot write /: is a directory"),
-    (("--html", "/nowhere/out.html"), "cannot write /nowhere/out.html: no such file"),
-    (("--html", "a\0b"), "cannot write"),
-    (("--trace", "/nowhere/\x1b[2J"), r"\x1b[2J"),
-    (("--html",), "requires an argument"),
-    (("--nodes", "301", "--html", "/dev/null"), "--html shows at most 300 members, not 301"),
-    (("--json", "--trace", "-"), "both want standard output"),
-    (("--html", "/dev/null", "--trace", "/dev/../dev/null"), "name the same file"),
-    (("more",), "unexpected extra argument"),
-]
-
-
-@pytest.mark.parametrize(("options", "part"), BAD)
-def test_bad_input_is_one_line_before_anything_runs(monkeypatch, options, part):
-    monkeypatch.setattr(Scene, "play", lambda self: pytest.fail("it ran"))
-    result = run(*options)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith("trio-gossip: ")
-    assert part in result.stderr
-
-
-def test_a_file_that_was_only_tried_is_not_left_behind(tmp_path: Path):
-    page = tmp_path / "out.html"
-    assert run("--kill", "200", "--html", str(page)).exit_code == 2
-    assert not page.exists()
-    page.write_text("before")
-    assert run("--kill", "200", "--html", str(page)).exit_code == 2
-    assert page.read_text() == "before"
-
-
-def test_the_sample_in_the_pages_is_such_a_report():
-    """Its figures may be those of an older version, its words not."""
+def test_the_sample_in_the_pages_is_what_is_printed():
+    """Nothing in it depends on the machine: rules, members and digest are those of the version."""
     page = (Path(__file__).parents[2] / "docs" / "cli.rst").read_text()
-    sample = page.partition("simulate --nodes 100 --kill 3 --loss 0.05 --seed 7 --html out.html\n")[
-        2
-    ]
-    shown = sample.partition("\n\n``--nodes")[0]
-    wanted = run("--nodes", "20", "--kill", "3", "--loss", "0.05", "--seed", "7").stdout
-    labels = [
-        re.findall(r"^ *([a-z][a-z ]+?)(?:  |: )", text, re.MULTILINE) for text in (shown, wanted)
-    ]
-    assert labels[0] == labels[1]
-    assert len(labels[0]) >= 10
+    shown = page.partition(f"$ trio-gossip {SAMPLE}\n")[2].partition("\n\n``--nodes")[0]
+    printed = run(*SAMPLE.replace(" --html out.html", "").split()[1:]).stdout
+    assert textwrap.dedent(shown).rstrip() == printed.rstrip()

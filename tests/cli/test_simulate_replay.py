@@ -163,7 +163,7 @@ def test_a_plan_is_checked_and_idle_checkers_are_named():
     result = run(*SMALL)
     assert result.exit_code == 0
     assert re.search(r"^rules +\d\d checked, no violations$", result.stdout, re.MULTILINE)
-    idle = re.search(r"^nothing to check +for \d+: (.+)$", result.stdout, re.MULTILINE)[1]
+    idle = re.search(r"\nnothing to check +for \d+: (.+?)\n\n", result.stdout, re.DOTALL)[1]
     assert "broadcast-once" in idle, "nothing is broadcast here"
     assert "detection-bound" not in idle
 
@@ -185,6 +185,43 @@ def test_a_violation_is_exit_code_1_and_is_told():
     assert "and 4 more" in result.stdout
     assert re.search(r"^nothing to check +for 1: idler$", result.stdout, re.MULTILINE)
     assert json.loads(run(*SMALL, "--json").stdout)["passed"] is False
+
+
+def test_a_replay_without_checks_claims_nothing(file):
+    result = run("--replay", str(file), "--no-check")
+    assert result.exit_code == 0
+    assert re.search(r"^rules +not checked$", result.stdout, re.MULTILINE)
+    assert "ended: nothing was checked, but all agree" in result.stdout
+    assert "passed" not in result.stdout
+    record = json.loads(run("--replay", str(file), "--no-check", "--json").stdout)
+    assert (record["checked"], record["nothing_to_check"]) == (None, None)
+    assert record["violations"] == [], "what the run itself looks at"
+
+
+def test_a_replay_without_checks_tells_what_went_wrong_by_itself(file, monkeypatch):
+    monkeypatch.setattr("trio_gossip.testing.simulation.simulation.Simulation.agree", never)
+    monkeypatch.setattr("trio_gossip.testing.scenarios.player.FORM_SECONDS", 1.0)
+    monkeypatch.setattr(Scenario, "patience", lambda self: 1.0)
+    result = run("--replay", str(file), "--no-check")
+    assert result.exit_code == 1
+    assert "forming: the members never found each other" in result.stdout
+    assert "failed: the run itself went wrong" in result.stdout
+
+
+def never(*_, **__) -> bool:
+    return False
+
+
+@pytest.mark.usefixtures("complainers")
+@pytest.mark.parametrize("replayed", [True, False])
+def test_the_page_says_what_it_is_about_and_what_was_broken(file, tmp_path, replayed):
+    page = tmp_path / "out.html"
+    options = ("--replay", str(file)) if replayed else SMALL
+    assert run(*options, "--html", str(page)).exit_code == 1
+    found = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])
+    assert found["about"] == ("nothing happens" if replayed else "")
+    assert found["broken"] == len(found["breaches"]) == 12
+    assert found["breaches"][7][1] == "rule broken: complainer: number 7"
 
 
 @pytest.mark.usefixtures("complainers")

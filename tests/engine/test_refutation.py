@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.engine.bench import Bench, address_of, alive
 from trio_gossip.addresses import Address
-from trio_gossip.codec.messages import Alive, Conflict, Dead, Suspect
+from trio_gossip.codec.messages import Ack, Alive, Conflict, Dead, Ping, Suspect
 from trio_gossip.events import NameConflict
 from trio_gossip.members import INCARNATION_MAX, OWN_JUMP_MAX
 
@@ -131,3 +133,28 @@ def test_conflicts_are_reported_so_often_and_no_more() -> None:
     bench.wait(61.0)
     bench.receive("a", Conflict("me", address_of("me"), Address("h-twin", 500)))
     assert len(bench.seen(NameConflict)) == 65
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_reaped_member_that_asks_from_elsewhere_hears_what_is_held_against_it(
+    left: bool,
+) -> None:
+    """Its claims were old news, the answer went to its former address, and its pings were only
+    acknowledged: it stayed unknown for as long as its tombstone lasted, a day."""
+    bench = Bench()
+    bench.know("a", "b", incarnation=7)
+    bench.answer("b")
+    bench.receive("b", Dead(7, "a", "a" if left else "b"))
+    bench.wait(40.0)
+    assert bench.engine.member("a") is None
+    bench.clear()
+    elsewhere = Address("h-elsewhere", 7946)
+    bench.receive(elsewhere, Ping(1, "me", "a", None))
+    (told,) = bench.messages(Dead, to=elsewhere)
+    assert (told.incarnation, told.name, told.is_goodbye) == (7, "a", left)
+    bench.receive(elsewhere, alive("a", 8, address=elsewhere))
+    assert bench.member("a").address == elsewhere
+    bench.clear()
+    bench.receive(elsewhere, Ping(2, "me", "a", None))
+    assert not bench.messages(Dead)
+    assert bench.messages(Ack, to=elsewhere)

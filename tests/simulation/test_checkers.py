@@ -12,6 +12,7 @@ from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import Ping
 from trio_gossip.testing.checkers.base import Findings
 from trio_gossip.testing.checkers.catalogue import ALL, attach
+from trio_gossip.testing.checkers.sealed import sealed
 from trio_gossip.testing.simulation.simulation import Simulation
 
 MOVED = Address("h-e", 9000)
@@ -47,7 +48,7 @@ class Story:
         simulation.links.change(loss=0.05, duplicate=0.1, reorder=0.1)
         simulation.run(9.0)
         for number, name in enumerate("abcab"):
-            simulation.do(name, "broadcast", b"to all %d" % number)
+            simulation.do(name, "broadcast", sealed(b"to all %d" % number, 60))
         simulation.command("b", "send_reliable", "c", b"x" * 100_000)
         simulation.command("b", "ping", "a")
         simulation.pause("c")
@@ -55,6 +56,14 @@ class Story:
         simulation.resume("c")
         simulation.do("d", "update_meta", b"other")
         simulation.run(10.0)
+
+    def flood(self):
+        """More news of both kinds than a packet holds, for some rounds of gossip."""
+        for name in self.names:
+            self.simulation.do(name, "update_meta", b"m" * 500)
+        for number in range(60):
+            self.simulation.do("a", "broadcast", sealed(b"%d" % number, 400))
+        self.simulation.run(10.0)
 
     def ends(self):
         """A crash, a leave, and a return at another address before the crash was noticed."""
@@ -95,6 +104,7 @@ class Story:
     def play(self):
         self.form()
         self.work()
+        self.flood()
         self.ends()
         self.isolate()
         self.lone()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+from pathlib import Path
 
 import pytest
 
@@ -74,11 +76,9 @@ def notices(name, break_it, monkeypatch):
 
 
 def test_every_checker_is_proved():
-    from tests.simulation import test_checkers_accounts as accounts
-    from tests.simulation import test_checkers_members as members
-    from tests.simulation import test_checkers_traffic as traffic
-
-    cases = [*accounts.CASES, *members.CASES, *traffic.CASES]
+    files = sorted(Path(__file__).parent.glob("test_checkers_*.py"))
+    modules = [importlib.import_module(f"tests.simulation.{file.stem}") for file in files]
+    cases = [case for module in modules for case in getattr(module, "CASES", ())]
     assert {case.values[0] for case in cases} == set(BY_NAME)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 
 import pytest
@@ -10,9 +11,11 @@ from tests.simulation.forming import cluster
 from trio_gossip import Address, Config, ConfigError
 from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import Ack, Alive, StreamAck
+from trio_gossip.engine import Engine
 from trio_gossip.events import MemberJoined
 from trio_gossip.members import MemberState
 from trio_gossip.testing import LinkFaults, Simulation
+from trio_gossip.testing.simulation.arguments import CALLS, COMMANDS
 from trio_gossip.testing.simulation.by_reference import ByReferenceCodec
 from trio_gossip.testing.simulation.links import Links, Spoiled
 from trio_gossip.testing.simulation.schedule import Schedule
@@ -157,10 +160,35 @@ def test_one_direction_can_have_faults_of_its_own() -> None:
     assert links.fate("a", "b", b"x", 0.0) != "loss"
 
 
-@pytest.mark.parametrize("faults", [{"loss": 1.5}, {"latency": (2.0, 1.0)}, {"mtu": -1}])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"loss": 1.5},
+        {"loss": "x"},
+        {"loss": True},
+        {"loss": float("nan")},
+        {"latency": (2.0, 1.0)},
+        {"latency": -1},
+        {"latency": (1, 2, 3)},
+        {"latency": "ab"},
+        {"latency": None},
+        {"mtu": -1},
+        {"mtu": 0.5},
+        {"burst_packets": 0},
+        {"burst_packets": float("inf")},
+        {"hold": 10**400},
+    ],
+)
 def test_an_impossible_fault_is_refused(faults: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Simulation(1, **faults)
+
+
+def test_one_number_is_a_latency_without_chance() -> None:
+    assert LinkFaults(latency=5) == LinkFaults(latency=(5, 5))
+    simulation = cluster("a", "b")
+    simulation.links.change(latency=0.5)
+    assert simulation.links.fate("a", "b", b"x", 1.0) == [(1.5, b"x")]
 
 
 def test_a_corrupted_packet_that_still_makes_sense_is_dropped_as_by_a_checksum() -> None:
@@ -214,3 +242,82 @@ def test_a_forged_alive_of_a_stranger_is_an_event_like_any_other() -> None:
     simulation.run(60.0)
     assert simulation.agree(), "nobody answers there, so that it is failed by now"
     assert simulation.injected["hostile"] == 1
+
+
+# -- what is handed to it ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda world: world.run(-1),
+        lambda world: world.run(float("nan")),
+        lambda world: world.run(float("inf")),
+        lambda world: world.run("x"),
+        lambda world: world.run_until(lambda: False, -1.0),
+        lambda world: world.run_until(lambda: False, float("inf")),
+        lambda world: world.at(float("nan"), lambda: None),
+        lambda world: world.slow("a", -1),
+        lambda world: world.skew("a", rate=0.0),
+        lambda world: world.skew("a", jump=-1.0),
+    ],
+)
+def test_time_only_goes_forward(call) -> None:
+    simulation = cluster("a", "b")
+    before = simulation.now, simulation.digest()
+    with pytest.raises(ValueError, match=r"must be (0 or more seconds|above 0), not"):
+        call(simulation)
+    simulation.run(0)
+    assert (simulation.now, simulation.digest()) == before
+
+
+def test_only_calls_of_the_table_reach_an_engine() -> None:
+    simulation = cluster("a", "b")
+    for call in ("members", "__init__", "_table", "ping", "brodcast", 5):
+        with pytest.raises(ValueError, match=r"do\(\) knows broadcast, send, update_meta, "):
+            simulation.do("a", call)
+    for call in ("broadcast", "new_exchange", "nothing", None):
+        with pytest.raises(ValueError, match=r"command\(\) knows join, leave, ping, send_reliable"):
+            simulation.command("a", call)
+    assert simulation.processes["a"].tokens == 0, "none was used up"
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "words"),
+    [
+        ("broadcast", ("text",), "broadcast takes bytes, not 'text'"),
+        ("broadcast", (bytearray(b"x"),), "broadcast takes bytes, not bytearray(b'x')"),
+        ("broadcast", (), "broadcast takes 1 argument (bytes), not 0"),
+        ("update_meta", (None,), "update_meta takes bytes, not None"),
+        ("send", (b"b", b"x"), "send takes str, not b'b'"),
+        ("send", ("b",), "send takes 2 arguments (str, bytes), not 1"),
+        ("handle_timeout", (1.0,), "handle_timeout takes 0 arguments, not 1"),
+    ],
+)
+def test_payloads_are_bytes_also_of_who_cannot_run(call: str, arguments, words: str) -> None:
+    simulation = cluster("a", "b")
+    simulation.pause("a")
+    with pytest.raises(TypeError) as caught:
+        simulation.do("a", call, *arguments)
+    assert str(caught.value) == words
+
+
+def test_payloads_of_commands_are_bytes() -> None:
+    with pytest.raises(TypeError, match="send_reliable takes bytes, not 'x'"):
+        cluster("a", "b").command("a", "send_reliable", "b", "x")
+
+
+@pytest.mark.parametrize("table", [CALLS, COMMANDS])
+def test_every_call_of_the_tables_is_one_of_engines(table) -> None:
+    for call, types in table.items():
+        parameters = inspect.signature(getattr(Engine, call)).parameters.values()
+        given = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+        assert len(given) - 1 == len(types), call
+        keywords = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+        assert ("token" in keywords) == (table is COMMANDS)
+
+
+@pytest.mark.parametrize("seed", ["x", 1.0, None, True])
+def test_a_seed_is_a_whole_number(seed: object) -> None:
+    with pytest.raises(TypeError, match="seed must be a whole number, not"):
+        Simulation(seed)

@@ -107,6 +107,47 @@ def test_a_trace_keeps_what_it_may_and_digests_all() -> None:
     assert next(iter(small))[4] == "1990"
 
 
+def notes(count: int, keep: int = 1000, *, other: int = -1, shift: float = 0.0) -> Trace:
+    """A trace of numbered notes, one of which may be different."""
+    trace = Trace(keep=keep)
+    for number in range(count):
+        text = "different" if number == other else str(number)
+        trace.add(float(number) + shift, "note", "a", "", text)
+    return trace
+
+
+def test_a_difference_among_dropped_records_is_not_passed_over() -> None:
+    dropped = "the runs differ in a record that was dropped"
+    assert notes(50, 10).diff(notes(50, 10, other=3)) == dropped
+    assert notes(50, 0).diff(notes(50, 0, other=3)) == dropped
+    assert notes(50, 10).diff(notes(50, 20, other=35)) == dropped, "only one has kept it"
+    assert notes(50, 10).diff(notes(50, 10)) == ""
+    assert notes(50, 10).diff(notes(50, 40)) == "", "the same run, kept in part"
+
+
+def test_records_are_numbered_from_the_first_of_the_run() -> None:
+    difference = notes(50, 10).diff(notes(50, 10, other=45)).splitlines()
+    assert difference[0].startswith("the runs differ from record 45 on (or before record 40")
+    assert difference[4].endswith("note     a 45")
+    ahead = notes(50, 10).diff(notes(47, 10)).splitlines()
+    assert ahead[0].startswith("the runs differ from record 47 on")
+    assert ahead[-1] == "+ (ended)"
+    whole = notes(50).diff(notes(50, other=3)).splitlines()
+    assert whole[0] == "the runs differ from record 3 on:"
+    assert (
+        notes(50, 10)
+        .diff(notes(50, 30, other=45))
+        .splitlines()[0]
+        .startswith("the runs differ from record 45 on")
+    ), "aligned, though one has kept more"
+
+
+def test_times_differ_only_if_the_digests_tell_them_apart() -> None:
+    assert notes(5).diff(notes(5, shift=1e-12)) == ""
+    late = notes(5, shift=1e-12, other=3)
+    assert notes(5).diff(late).splitlines()[0] == "the runs differ from record 3 on:"
+
+
 def test_an_undecodable_packet_is_shown_as_such() -> None:
     trace = Trace()
     trace.add(1.0, "send", "a", "b", b"garbage")

@@ -77,6 +77,25 @@ async def test_a_member_may_move_to_another_port_and_is_found_there_ever_after(g
             await a.wait_member("b", state="failed")
 
 
+async def test_members_agree_when_they_know_each_other_as_they_are_now(gossip_network):
+    async with gossip_network.clusters("a", "b", "c") as (a, _, c):
+        with gossip_network.cut("b", "c"), gossip_network.cut("a", "c"):
+            again = await gossip_network.restart("b", port=7950, join=["a"])
+            assert c.member("b").address.port == 7946
+            with pytest.raises(trio.TooSlowError) as caught:
+                await gossip_network.wait_agreed("b", "c", within=0.5)
+            assert "c sees b at b:7946 with incarnation 1000, and it is at b:7950 with 2000" in str(
+                caught.value
+            )
+        await gossip_network.wait_agreed()
+        for observer in (a, c):
+            assert observer.member("b").address == again.local.address
+            assert observer.member("b").incarnation == again.local.incarnation == 2000
+        await gossip_network.restart("b", port=7951)
+        await gossip_network.wait_agreed()
+        assert [each.member("b").address.port for each in (a, c)] == [7951, 7951]
+
+
 async def test_a_restart_that_reaches_nobody_says_so_and_goes_on_trying(gossip_network):
     async with gossip_network.clusters("a", "b") as (a, _):
         with gossip_network.isolate("b"):

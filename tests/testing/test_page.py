@@ -12,12 +12,16 @@ import pytest
 from tests.testing.page_traces import HOSTILE, by_hand, event, simulated
 from trio_gossip.addresses import Address
 from trio_gossip.testing import Trace
+from trio_gossip.testing.checkers.base import Findings, Violation
 from trio_gossip.testing.page import data as data_module
 from trio_gossip.testing.page import make_page
 from trio_gossip.testing.page.beliefs import State, read_belief
 from trio_gossip.testing.page.data import NODES_MAX, page_data
 from trio_gossip.testing.page.milestones import milestones
 from trio_gossip.testing.page.story import Story
+from trio_gossip.testing.scenarios.kind import Step
+from trio_gossip.testing.scenarios.player import play
+from trio_gossip.testing.scenarios.scenario import Scenario
 
 PLACE = Address("10.0.0.1", 7946)
 
@@ -133,6 +137,35 @@ def test_a_false_accusation_is_told_with_its_end():
     assert "a is cleared: all hold it for alive" in texts
 
 
+@pytest.mark.parametrize(
+    ("names", "text", "wanted"),
+    [
+        ("n3", "crash amount 0 for 0.000 s", "crash n3"),
+        ("n3,n4", "long-pause amount 0 for 8.000 s", "long-pause n3,n4 for 8.000 s"),
+        ("", "heavy-loss amount 0.4 for 4.000 s", "heavy-loss amount=0.4 for 4.000 s"),
+        ("n3", "skipped crash: n3 does not run", "n3: skipped crash: n3 does not run"),
+        ("", "end of loss", "end of loss"),
+    ],
+)
+def test_a_step_reads_as_in_its_scenario(names, text, wanted):
+    trace = by_hand()
+    trace.add(9.0, "fault", names, "", text)
+    assert milestones(story_of(trace))[-1].text == wanted
+
+
+def test_the_notes_of_a_real_step_are_read():
+    """In the words that the player really uses."""
+    steps = (
+        Step(at=1.0, kind="crash", names=("n02",)),
+        Step(at=2.0, kind="loss", amount=0.1, seconds=2.0),
+    )
+    trace = Trace()
+    play(Scenario(seed=1, nodes=5, seconds=5.0, calm=1.0, steps=steps), checkers=(), trace=trace)
+    texts = [each.text for each in milestones(story_of(trace)) if each.tone == "fault"]
+    assert "crash n02" in texts
+    assert "loss amount=0.1 for 2.000 s" in texts
+
+
 # -- the file ---------------------------------------------------------------------------
 
 
@@ -147,6 +180,28 @@ def test_the_columns_hold_what_happened():
     assert min(found["shares"][200:]) == 500, "after the crash half of the beliefs are wrong"
     assert found["rumours"][0]["known"] == 60_000
     assert found["end"] == 80_000
+
+
+def test_violations_are_in_the_page_and_among_the_milestones():
+    findings = Findings()
+    findings.add(Violation(5.5, "rule", HOSTILE))
+    findings.add(Violation(99.0, "late", "after the last record"))
+    findings.counts["late"] += 500
+    found = page_data(story_of(by_hand()), [], [], about="what for", findings=findings)
+    assert found["about"] == "what for"
+    assert found["broken"] == 502
+    assert found["breaches"] == [
+        [55_000, f"rule broken: rule: {HOSTILE}"],
+        [80_000, "rule broken: late: after the last record"],
+    ]
+    assert [tone for _, tone, *_ in found["milestones"]][-4:] == [
+        "failed",
+        "agreed",
+        "fault",
+        "broken",
+    ]
+    assert "<img" not in make_page(by_hand(), about=HOSTILE, findings=findings)
+    assert page_data(story_of(by_hand()), [], [])["broken"] == 0
 
 
 def test_the_curve_of_agreement_keeps_even_the_shortest_dip():

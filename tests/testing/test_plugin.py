@@ -110,6 +110,10 @@ def test_a_failure_says_seed_replay_faults_and_the_end_of_the_trace(pytester: py
             "seed 42; to see it again: pytest 'test_it.py::test_size[[]3]' --gossip-seed=42",
             "faults: cut 1 x, lossy 1 x",
             "packets: * sent, * lost, * cut; digest *",
+            "the last 10 records that are no packets:",
+            "* event    b MemberJoined c *",
+            "* fault    cut a -> b",
+            "* fault    lossy loss=0.5",
             "the last 20 of * records:",
             "* end      c",
         ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from trio_gossip.engine.presence import Presence
@@ -117,6 +120,76 @@ def test_what_may_happen_can_be_restricted_to_mild_things() -> None:
             assert self.scenario.is_gentle
 
     run_state_machine_as_test(Mild, settings=FEW)
+
+
+class Failing(ClusterMachine):
+    """Fails in what the user adds; in what depends on the class."""
+
+    nodes = 2
+    kinds = ("crash",)
+    checkers = ()
+
+    def crashed(self) -> bool:
+        return "crash" in [step.kind for step in self.scenario.steps]
+
+
+class FailsBetween(Failing):
+    @invariant()
+    def nobody_crashes(self) -> None:
+        if self._playing is not None:
+            assert not self.crashed(), "somebody crashed"
+
+    def settled(self) -> None:
+        assert not self.crashed(), "this would hide what has failed before"
+
+
+class FailsAtTheEnd(Failing):
+    def settled(self) -> None:
+        assert not self.crashed(), "somebody crashed"
+
+
+@pytest.mark.parametrize("machine", [FailsBetween, FailsAtTheEnd])
+def test_whatever_fails_the_report_has_the_steps_and_the_scenario(
+    machine: type[ClusterMachine],
+) -> None:
+    try:
+        raise KeyError("somebody's, which has nothing to do with it")
+    except KeyError:
+        with pytest.raises(AssertionError, match="somebody crashed") as caught:
+            run_state_machine_as_test(
+                machine, settings=settings(FEW, max_examples=30, phases=[Phase.generate])
+            )
+    notes = "\n".join(caught.value.__notes__)
+    assert re.search(r"^ +\d+\.\d+ crash n0", notes, re.MULTILINE)
+    found = notes.partition("the scenario, for --replay:\n")[2]
+    scenario = Scenario.from_json(found[: found.index("\n}") + 2])
+    assert "crash" in [step.kind for step in scenario.steps]
+
+
+WITHOUT_HYPOTHESIS = """
+import sys
+sys.modules["hypothesis"] = None
+from trio_gossip.testing import *
+import trio_gossip.testing
+assert "ClusterMachine" in dir(trio_gossip.testing)
+assert attach and ALL_CHECKERS and KINDS and play
+try:
+    from trio_gossip.testing import ClusterMachine
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+def test_without_hypothesis_all_else_can_be_imported_and_the_machine_says_what_it_needs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_HYPOTHESIS],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == "ClusterMachine needs Hypothesis: pip install hypothesis\n"
 
 
 def test_a_kind_that_nobody_knows_is_named() -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import click
 from click.core import ParameterSource
 
-from trio_gossip.cli.problems import (
-    EXIT_DONE,
-    EXIT_FAILED,
-    BadInputError,
-    describe_os_error,
-    visible,
+from trio_gossip.cli.problems import EXIT_DONE, EXIT_FAILED, BadInputError
+from trio_gossip.cli.simulation_options import (
+    STANDARD_OUTPUT,
+    Probability,
+    Seconds,
+    WholeNumber,
+    cannot_write,
+    writable,
 )
 
 if TYPE_CHECKING:
@@ -35,65 +37,38 @@ SECONDS_MAX: Final = 86_400.0
 """Virtual seconds of one simulation, a day. More is refused as a wrong option."""
 
 _SEED_END: Final = 2**64
+_KILL_DEFAULT: Final = 3
 _SECONDS_DEFAULT: Final = {"lan": 300.0, "wan": 1_800.0, "local": 300.0}
 _OF_A_PLAN: Final = ("nodes", "kill", "loss", "seed", "profile", "seconds")
-
-
-def _writable(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """A file that can be written; found out now, and not after minutes of simulation."""
-    if value is None or (value == "-" and parameter.name == "trace"):
-        return value
-    path = Path(value)
-    try:
-        there = path.exists()
-        with path.open("a"):
-            pass
-        if not there:
-            path.unlink()
-    except (OSError, ValueError) as error:
-        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
-        raise click.BadParameter(f"cannot write {visible(value)}: {reason}") from None
-    return value
-
-
-def _probability(_: click.Context, __: click.Parameter, value: float) -> float:
-    if not 0.0 <= value <= 1.0:  # also refuses what is no number
-        raise click.BadParameter(f"{value} is no probability; write a number from 0 to 1")
-    return value
-
-
-def _virtual_seconds(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not 0.0 < value <= SECONDS_MAX:
-        raise click.BadParameter(f"{value:g} is not more than 0 and at most {SECONDS_MAX:g}")
-    return value
 
 
 @click.command()
 @click.option(
     "--nodes",
-    type=click.IntRange(2, NODES_MAX),
+    type=WholeNumber(2, NODES_MAX),
+    metavar="N",
     default=100,
     show_default=True,
-    help="Members of the cluster.",
+    help=f"Members of the cluster, 2 to {NODES_MAX}.",
 )
 @click.option(
     "--kill",
-    type=click.IntRange(min=0),
-    default=3,
-    show_default=True,
-    help="How many of them crash, chosen by the seed.",
+    type=WholeNumber(0),
+    metavar="K",
+    help="How many of them crash, chosen by the seed; less than all.  [default: 3, or all but one]",
 )
 @click.option(
     "--loss",
-    type=float,
-    callback=_probability,
+    type=Probability(),
+    metavar="P",
     default=0.0,
     show_default=True,
     help="Probability that a packet is lost, 0 to 1.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, _SEED_END - 1),
+    type=WholeNumber(0, _SEED_END - 1),
+    metavar="S",
     default=0,
     show_default=True,
     help="Of all chance: the same seed gives the same run.",
@@ -107,8 +82,8 @@ def _virtual_seconds(_: click.Context, __: click.Parameter, value: float | None)
 )
 @click.option(
     "--seconds",
-    type=float,
-    callback=_virtual_seconds,
+    type=Seconds(SECONDS_MAX),
+    metavar="S",
     help="Virtual seconds after which to give up.  [default: 300, wan: 1800]",
 )
 @click.option(
@@ -125,13 +100,13 @@ def _virtual_seconds(_: click.Context, __: click.Parameter, value: float | None)
 @click.option(
     "--html",
     metavar="FILE",
-    callback=_writable,
+    callback=writable,
     help="Write a page to watch the run in a browser; it needs no network.",
 )
 @click.option(
     "--trace",
     metavar="FILE",
-    callback=_writable,
+    callback=writable,
     help="Write all that happened as lines; - is standard output.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
@@ -140,7 +115,7 @@ def simulate(
     ctx: click.Context,
     *,
     nodes: int,
-    kill: int,
+    kill: int | None,
     loss: float,
     seed: int,
     profile: str,
@@ -156,19 +131,20 @@ def simulate(
     Engines only, no network: a hundred members take seconds. Prints when each crash was suspected,
     declared and known to all. The digest in the last line is the same wherever the same version is
     run with the same options. Exits with 0 if all survivors agree in the end and no rule was
-    broken, else with 1.
+    broken, with 1 if not, and with 2 for bad input.
     """
     # Lazily: the other commands need none of it.
     from trio_gossip.cli.simulated import Plan
     from trio_gossip.cli.simulation_results import progress_bar, write_page, write_trace
     from trio_gossip.testing.trace import RECORDS_MAX, Trace
 
-    if as_json and trace == "-":
+    if as_json and trace == STANDARD_OUTPUT:
         raise BadInputError("--json and --trace - both want standard output")
     if html is not None and trace is not None and Path(html).resolve() == Path(trace).resolve():
         raise BadInputError("--html and --trace name the same file")
     if replay is None:
         limit = _SECONDS_DEFAULT[profile] if seconds is None else seconds
+        kill = min(_KILL_DEFAULT, nodes - 1) if kill is None else kill
         plan = Plan(nodes=nodes, kill=kill, loss=loss, seed=seed, profile=profile, seconds=limit)
         run = _runner_of(plan, check=check, page=html is not None)
     else:
@@ -180,11 +156,14 @@ def simulate(
     elapsed = time.perf_counter() - began
     if records.dropped and (html or trace):
         _note(f"the first {records.dropped} records of the trace were not kept")
-    if trace is not None:
+    if trace == STANDARD_OUTPUT:
         write_trace(records, trace)
-    click.echo(json.dumps(told.record) if as_json else "\n".join(told.lines))
+    _print(json.dumps(told.record) if as_json else "\n".join(told.lines))
+    # Files come after the report: it is not lost when the disk is full.
+    if trace is not None and trace != STANDARD_OUTPUT:
+        write_trace(records, trace)
     if html is not None:
-        write_page(records, html, told.facts)
+        write_page(records, html, told)
     speed = "" if told.seconds is None else f", {told.seconds / elapsed:.0f} times real time"
     _note(f"took {elapsed:.1f} s of real time{speed}")
     return EXIT_DONE if told.passed else EXIT_FAILED
@@ -231,6 +210,20 @@ def _refuse_large(nodes: int, *, page: bool) -> None:
 
     if page and nodes > PAGE_NODES_MAX:
         raise BadInputError(f"--html shows at most {PAGE_NODES_MAX} members, not {nodes}")
+
+
+def _print(text: str) -> None:
+    """Say the result.
+
+    Raises:
+        BadInputError: standard output takes nothing, for a reason that a person wants to know.
+    """
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise cannot_write(STANDARD_OUTPUT, error) from None
 
 
 def _note(text: str) -> None:

@@ -31,9 +31,11 @@ def replay_scenario(scenario: Scenario, records: Trace, *, check: bool) -> Told:
     return Told(
         passed=not report.violations,
         facts=[*_facts(scenario), ("digest", report.digest)],
-        lines=list(_lines(scenario, report)),
-        record=_record(scenario, report),
+        lines=list(_lines(scenario, report, checked=check)),
+        record=_record(scenario, report, checked=check),
         seconds=None,
+        findings=report.findings,
+        about=" ".join(scenario.about.split()),
     )
 
 
@@ -46,7 +48,7 @@ def _facts(scenario: Scenario) -> list[tuple[str, str]]:
     ]
 
 
-def _lines(scenario: Scenario, report: Report) -> Iterator[str]:
+def _lines(scenario: Scenario, report: Report, *, checked: bool) -> Iterator[str]:
     yield ", ".join(f"{name} {value}" for name, value in _facts(scenario))
     if scenario.about:
         yield " ".join(scenario.about.split())
@@ -56,11 +58,19 @@ def _lines(scenario: Scenario, report: Report) -> Iterator[str]:
         ("steps skipped", _counted(report.skipped)),
         ("faults that hit", _counted(report.injected)),
         ("simulated", f"{report.node_seconds:.1f} member seconds in {report.steps} steps"),
-        *check_lines(report.findings),
+        *check_lines(report.findings, checked=checked),
     )
     yield ""
-    yield "failed: a rule was broken" if report.violations else "passed: no rule was broken"
+    yield _verdict(report, checked=checked)
     yield f"digest: {report.digest}"
+
+
+def _verdict(report: Report, *, checked: bool) -> str:
+    if report.violations:
+        return "failed: a rule was broken" if checked else "failed: the run itself went wrong"
+    if not checked:
+        return "ended: nothing was checked, but all agree"
+    return "passed: no rule was broken"
 
 
 def _counted(counts: Counter[str]) -> str:
@@ -68,7 +78,7 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(found) or NOTHING
 
 
-def _record(scenario: Scenario, report: Report) -> dict[str, object]:
+def _record(scenario: Scenario, report: Report, *, checked: bool) -> dict[str, object]:
     return {
         "passed": not report.violations,
         "about": scenario.about,
@@ -80,6 +90,6 @@ def _record(scenario: Scenario, report: Report) -> dict[str, object]:
         "faults": dict(sorted(report.injected.items())),
         "member_seconds": round(report.node_seconds, 6),
         "steps": report.steps,
-        **check_record(report.findings),
+        **check_record(report.findings, checked=checked),
         "digest": report.digest,
     }

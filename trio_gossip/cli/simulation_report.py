@@ -28,6 +28,8 @@ class Told:
         lines: for people; the digest alone on the last one.
         record: the same for programs. Neither depends on real time.
         seconds: virtual seconds that were simulated, None where that is not known.
+        findings: what checkers saw, for the page; None if there were none.
+        about: what is played, in words; "" for a plan.
     """
 
     passed: bool
@@ -35,6 +37,8 @@ class Told:
     lines: list[str]
     record: dict[str, Any]
     seconds: float | None
+    findings: Findings | None
+    about: str = ""
 
 
 def report_of(outcome: Outcome) -> Told:
@@ -45,6 +49,7 @@ def report_of(outcome: Outcome) -> Told:
         lines=list(text_lines(outcome)),
         record=json_record(outcome),
         seconds=outcome.seconds,
+        findings=outcome.findings,
     )
 
 
@@ -88,14 +93,21 @@ def _totals(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "simulated", f"{outcome.seconds:.1f} s of virtual time in {outcome.steps} steps"
 
 
-def check_lines(findings: Findings | None) -> Iterator[tuple[str, str]]:
-    """What the checkers found, and which of them had nothing to check."""
-    if findings is None:
+def check_lines(findings: Findings | None, *, checked: bool = True) -> Iterator[tuple[str, str]]:
+    """What was found, and which checkers had nothing to check.
+
+    Args:
+        findings: None when nothing at all was looked at.
+        checked: False when no checker looked; what the run itself found is told all the same.
+    """
+    if findings is None or not checked:
         yield "rules", "not checked"
+    if findings is None:
         return
     idle = findings.idle()
     broken = sum(findings.counts.values())
-    yield "rules", f"{len(findings.checked) - len(idle)} checked, {broken or 'no'} violations"
+    if checked:
+        yield "rules", f"{len(findings.checked) - len(idle)} checked, {broken or 'no'} violations"
     for violation in findings.violations[:_VIOLATIONS_SHOWN]:
         yield "violation", str(violation)
     if broken > _VIOLATIONS_SHOWN:
@@ -104,13 +116,14 @@ def check_lines(findings: Findings | None) -> Iterator[tuple[str, str]]:
         yield "nothing to check", f"for {len(idle)}: {', '.join(idle)}"
 
 
-def check_record(findings: Findings | None) -> dict[str, Any]:
+def check_record(findings: Findings | None, *, checked: bool = True) -> dict[str, Any]:
     """The same as fields of the record."""
     if findings is None:
         return {"checked": None, "nothing_to_check": None, "violations": None}
+    counts = {name: count for name, count in sorted(findings.checked.items()) if count}
     return {
-        "checked": {name: count for name, count in sorted(findings.checked.items()) if count},
-        "nothing_to_check": findings.idle(),
+        "checked": counts if checked else None,
+        "nothing_to_check": findings.idle() if checked else None,
         "violations": [str(violation) for violation in findings.violations],
     }
 

@@ -56,7 +56,19 @@ class Relay:
             # goes before the ack, for at an address that we do not know there may be no
             # room for both, and only this one mends anything.
             node.answer(to, message.source, Dead(asker.evidence, message.source, node.name))
+        elif asker is None:
+            self._answer_the_buried(message.source, to)
         node.answer(to, message.source, Ack(message.sequence))
+
+    def _answer_the_buried(self, name: str, to: Address) -> None:
+        """The same for one that is reaped: all its claims below its tombstone are old news to us,
+        so that without this it stays unknown here for as long as the tombstone lasts.
+        """
+        node = self._node
+        stone = node.table.tombstone(name, now=node.now)
+        if stone is not None:
+            accuser = name if stone.state is MemberState.LEFT else node.name
+            node.answer(to, name, Dead(stone.incarnation, name, accuser))
 
     def request(self, message: IndirectPing, source: Address) -> None:
         """A member asks us to ping a third one: only one that we know, at its own address.

@@ -5,7 +5,8 @@ bit repeatable from a seed; :class:`GossipNetwork` (and the pytest fixture ``gos
 runs your own trio code on real clusters in one process, with virtual time.
 
 Names are loaded on first use: none of pytest, hypothesis and ``trio_gossip_transports`` is
-imported before something needs it.
+imported before something needs it. ``ClusterMachine`` is here, too; it is not in ``__all__``,
+because ``import *`` would need Hypothesis then.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trio_gossip.testing.checkers.base import Checker, Findings, Violation
+    from trio_gossip.testing.checkers.catalogue import ALL as ALL_CHECKERS
+    from trio_gossip.testing.checkers.catalogue import attach
     from trio_gossip.testing.kit.faults import Fault
     from trio_gossip.testing.kit.network import GossipNetwork, RealTimeWarning
     from trio_gossip.testing.page.document import make_page
+    from trio_gossip.testing.scenarios.catalogue import KINDS
     from trio_gossip.testing.scenarios.drawing import random_scenario
     from trio_gossip.testing.scenarios.kind import Step
     from trio_gossip.testing.scenarios.player import Playing, Report, play
@@ -33,12 +37,13 @@ if TYPE_CHECKING:
     from trio_gossip.testing.simulation.observers import Observer
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
-    from trio_gossip.testing.stateful import ClusterMachine
+    from trio_gossip.testing.stateful import ClusterMachine as ClusterMachine
     from trio_gossip.testing.trace import Trace
 
 __all__ = [
+    "ALL_CHECKERS",
+    "KINDS",
     "Checker",
-    "ClusterMachine",
     "Fault",
     "Findings",
     "GossipNetwork",
@@ -55,6 +60,7 @@ __all__ = [
     "Step",
     "Trace",
     "Violation",
+    "attach",
     "make_page",
     "make_scheduling_repeatable",
     "play",
@@ -65,9 +71,11 @@ __all__ = [
 
 _MODULES = {
     "checkers.base": ("Checker", "Findings", "Violation"),
+    "checkers.catalogue": ("ALL_CHECKERS", "attach"),
     "kit.faults": ("Fault",),
     "kit.network": ("GossipNetwork", "RealTimeWarning"),
     "page.document": ("make_page",),
+    "scenarios.catalogue": ("KINDS",),
     "scenarios.drawing": ("random_scenario",),
     "scenarios.kind": ("Step",),
     "scenarios.player": ("Playing", "Report", "play"),
@@ -82,6 +90,9 @@ _MODULES = {
     "stateful": ("ClusterMachine",),
     "trace": ("Trace",),
 }
+_NAMES_THERE = {"ALL_CHECKERS": "ALL"}
+"""What has a longer name here, where nobody sees what it is all of."""
+
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 
@@ -89,10 +100,10 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    value = getattr(import_module(f"{__name__}.{home}"), _NAMES_THERE.get(name, name))
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOME})

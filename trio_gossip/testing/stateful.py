@@ -5,11 +5,21 @@ Needs Hypothesis (``pip install hypothesis``). See ``docs/testing``.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+try:
+    from hypothesis import note
+    from hypothesis import strategies as st
+    from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+except ModuleNotFoundError as error:
+    if error.name != "hypothesis":
+        raise  # it is there, and lacks something itself
+    raise ModuleNotFoundError(
+        "ClusterMachine needs Hypothesis: pip install hypothesis", name="hypothesis"
+    ) from None
 
 from trio_gossip.testing.checkers.catalogue import ALL
 from trio_gossip.testing.scenarios.catalogue import KINDS
@@ -30,6 +40,9 @@ if TYPE_CHECKING:
 
 PAUSE_LONGEST: Final = 60.0
 """Most virtual seconds between two steps."""
+
+PLAYED: Final = "the scenario, for --replay:"
+"""Stands before the JSON."""
 
 _SHARES: Final = st.floats(0.0, 1.0, allow_nan=False).map(lambda share: round(share, 3))
 
@@ -52,8 +65,8 @@ class ClusterMachine(RuleBasedStateMachine):
 
     What the library itself promises is checked at every step, with ``checkers``. At the end of
     each example all faults are undone, the cluster has time to settle, and :meth:`settled` is
-    called. A failure names the scenario that was played, as JSON for
-    ``trio-gossip simulate --replay``.
+    called. Whatever fails, the report names the steps and has the scenario that was played, as
+    JSON for ``trio-gossip simulate --replay``.
 
     Attributes:
         nodes: members at the start.
@@ -70,6 +83,7 @@ class ClusterMachine(RuleBasedStateMachine):
     settings_of_members: ClassVar[dict[str, bool | int | float]] = {}
 
     _playing: Playing | None = None
+    _around: BaseException | None = None
 
     # -- what a subclass may override ---------------------------------------------------
 
@@ -115,6 +129,7 @@ class ClusterMachine(RuleBasedStateMachine):
         scenario = Scenario(
             seed=seed, nodes=self.nodes, profile=self.profile, config=self.settings_of_members
         )
+        self._around = sys.exception()
         self._steps: list[Step] = []
         self._playing = Playing(scenario, self.checkers, hostile=True)
         self.simulation.observe(_Follower(self))
@@ -136,15 +151,17 @@ class ClusterMachine(RuleBasedStateMachine):
         if len(self._steps) == STEPS_MAX:
             return
         kind = KINDS[self.kinds[which % len(self.kinds)]]
+        much = _within(kind.amounts or kind.amount, amount)
         step = Step(
             at=self._play.elapsed,
             kind=kind.name,
             names=_names_of(kind, members, self._play.scenario.names),
-            amount=_within(kind.amounts or kind.amount, amount),
+            amount=float(round(much)) if kind.counts else much,
             seconds=_within(kind.durations or kind.seconds, seconds),
         )
         if kind.fault_of(step) is None:
             self._steps.append(step)
+            note(str(step))
             self._play.begin(step)
 
     @invariant()
@@ -159,12 +176,20 @@ class ClusterMachine(RuleBasedStateMachine):
         """Undo all faults, let the cluster settle, and look once more."""
         if self._playing is None or self._play.report.violations:
             return  # told already
+        told = f"{PLAYED}\n{self.scenario.to_json()}"
+        if sys.exception() is not self._around:  # a rule or an invariant of a subclass has failed
+            note(told)
+            return
         self._play.settle()
         self.nothing_is_violated()
-        self.settled()
+        try:
+            self.settled()
+        except Exception:
+            note(told)
+            raise
 
     def _story(self, violations: list[str]) -> str:
-        return "\n".join([*violations, "the scenario, for --replay:", self.scenario.to_json()])
+        return "\n".join([*violations, PLAYED, self.scenario.to_json()])
 
 
 class _Follower(Observer):

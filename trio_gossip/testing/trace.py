@@ -107,22 +107,41 @@ class Trace:
         return (line_of(record) for record in self)
 
     def diff(self, other: Trace, *, context: int = 3) -> str:
-        """Say where ``other`` first differs, with some lines before; "" when it does not."""
-        return first_difference(list(self), list(other), context=context)
+        """Say where ``other`` first differs, with some lines before; "" when it does not.
+
+        Records are counted from the first of the run, which is number 0, kept or not. Of records
+        that one of the two has dropped, only the digests tell that they differ.
+        """
+        if self.digest() == other.digest():
+            return ""
+        start = max(self.dropped, other.dropped)
+        ours, theirs = (_from(trace, start) for trace in (self, other))
+        at = first_difference(ours, theirs)
+        if at is None:
+            return "the runs differ in a record that was dropped"
+        lines = [f"  {line_of(record)}" for record in ours[max(0, at - context) : at]]
+        lines += [f"- {line_of(record)}" for record in ours[at : at + context]] or ["- (ended)"]
+        lines += [f"+ {line_of(record)}" for record in theirs[at : at + context]] or ["+ (ended)"]
+        before = f" (or before record {start}: those were dropped)" if start else ""
+        return "\n".join([f"the runs differ from record {start + at} on{before}:", *lines])
 
 
-def first_difference(ours: list[Record], theirs: list[Record], *, context: int = 3) -> str:
-    """The first records that differ, after the last common ones, as text."""
-    at = next(
-        (at for at, (one, two) in enumerate(zip(ours, theirs, strict=False)) if one != two),
-        min(len(ours), len(theirs)),
-    )
-    if at == len(ours) == len(theirs):
-        return ""
-    lines = [f"  {line_of(record)}" for record in ours[max(0, at - context) : at]]
-    lines += [f"- {line_of(record)}" for record in ours[at : at + context]] or ["- (ended)"]
-    lines += [f"+ {line_of(record)}" for record in theirs[at : at + context]] or ["+ (ended)"]
-    return "\n".join([f"the runs differ from record {at} on:", *lines])
+def _from(trace: Trace, start: int) -> list[Record]:
+    """The records from a number on, counted from the first of the run."""
+    return list(trace)[start - trace.dropped :]
+
+
+def first_difference(ours: list[Record], theirs: list[Record]) -> int | None:
+    """The place of the first records that differ; None when there are none."""
+    shorter = min(len(ours), len(theirs))
+    at = next((at for at in range(shorter) if _digested(ours[at]) != _digested(theirs[at])), None)
+    return shorter if at is None and len(ours) != len(theirs) else at
+
+
+def _digested(record: Record) -> tuple[int, str, str, str, bytes | str]:
+    """A record with its time as it is digested."""
+    time, kind, node, other, data = record
+    return (round(time * 1e9), kind, node, other, data)
 
 
 def line_of(record: Record) -> str:

@@ -13,7 +13,7 @@ from trio_gossip.engine.sync import Sync
 
 @mutant(
     "periodic-exchanges-stop",
-    check=("convergence", "healing"),
+    check=("convergence", "healing", "timers-kept"),
     why="slip: the timer of the next exchange is set by the start alone",
     needs=("loss",),
 )
@@ -49,7 +49,7 @@ def a_hung_exchange_stays(patch: Patch) -> None:
 
 @mutant(
     "two-members-exchange-for-ever",
-    check=("quiescence",),
+    check=("quiescence", "exchange-rate"),
     why="ringpop 143: two members kept sending each other their full tables",
     needs=("loss",),
 )
@@ -68,7 +68,7 @@ def two_members_exchange_for_ever(patch: Patch) -> None:
 
 @mutant(
     "lost-members-are-never-tried",
-    check=("healing",),
+    check=("healing", "lost-are-tried"),
     why="memberlist 222, serf 605, antrea 4491, weaviate 10698: after a long partition two clusters"
     " remain for ever",
     needs=("partition",),
@@ -85,7 +85,7 @@ def lost_members_are_never_tried(patch: Patch) -> None:
 
 @mutant(
     "lost-members-are-tried-once",
-    check=("healing",),
+    check=("healing", "timers-kept"),
     why="slip: the timer of the next try is set by the start alone",
     needs=("partition", "long run"),
     point=5,
@@ -102,7 +102,7 @@ def lost_members_are_tried_once(patch: Patch) -> None:
 
 @mutant(
     "only-seeds-are-tried",
-    check=("healing",),
+    check=("healing", "lost-are-tried"),
     why="weaviate 8246: only the configured addresses are tried, and they were all on one side",
     needs=("partition",),
     point=5,

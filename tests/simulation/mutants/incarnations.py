@@ -14,7 +14,7 @@ from trio_gossip.members import MemberState
 
 @mutant(
     "ignored-accusations-leave-no-evidence",
-    check=("no-resurrection", "claim-order"),
+    check=("no-resurrection", "claim-order", "claims-weighed"),
     why="al8n/memberlist PR 197, inherited from memberlist: dead at 10 was ignored while"
     " incarnation 1 was stored, then alive at 2 was let through",
     needs=("restart", "reorder"),
@@ -200,7 +200,7 @@ def a_death_must_be_above(patch: Patch) -> None:
 
 @mutant(
     "an-accusation-does-not-raise-the-incarnation",
-    check=("no-resurrection", "incarnation-monotone"),
+    check=("no-resurrection", "incarnation-monotone", "claims-weighed"),
     why="slip: the row keeps the old incarnation when an accusation at a higher one is believed",
     needs=("restart", "reorder"),
 )

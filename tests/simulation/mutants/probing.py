@@ -44,7 +44,7 @@ def never_probes_suspects(patch: Patch) -> None:
 
 @mutant(
     "probes-itself",
-    check=("probe-rate",),
+    check=("probe-rate", "packet-limit"),
     why="slip: one's own row is a row as well",
 )
 def probes_itself(patch: Patch) -> None:
@@ -58,7 +58,7 @@ def probes_itself(patch: Patch) -> None:
 
 @mutant(
     "no-helpers",
-    check=("probe-rate", "no-false-failure"),
+    check=("probe-rate", "no-false-failure", "helpers-asked"),
     why="slip: the number of helpers is read as 0 (SWIM section 3.1 needs them)",
     needs=("loss", "datagram cut"),
 )
@@ -73,7 +73,7 @@ def no_helpers(patch: Patch) -> None:
 
 @mutant(
     "a-stream-answer-does-not-count",
-    check=("no-false-failure",),
+    check=("no-false-failure", "health-score"),
     why="slip: the stream is a measurement only; a blocked UDP port becomes a dead process",
     needs=("datagram cut",),
 )
@@ -130,7 +130,7 @@ def the_end_of_a_round_is_lost(patch: Patch) -> None:
 
 @mutant(
     "probing-stops-after-a-long-round",
-    check=("detection-bound", "probe-rate", "probe-coverage"),
+    check=("detection-bound", "probe-rate", "probe-coverage", "timers-kept"),
     why="foca 26: the next round is only scheduled when one begins",
     needs=("loss",),
 )
@@ -165,7 +165,7 @@ def probes_twice_as_often(patch: Patch) -> None:
 
 @mutant(
     "the-accusation-names-the-latest-incarnation",
-    check=("no-false-failure",),
+    check=("no-false-failure", "accused-was-asked"),
     why="slip: the row is read again at the end of a round, as if that had been probed",
     needs=("loss", "restart", "move"),
 )
@@ -183,7 +183,7 @@ def the_accusation_names_the_latest_incarnation(patch: Patch) -> None:
 
 @mutant(
     "a-ping-does-not-tell-the-suspect",
-    check=("no-false-failure",),
+    check=("no-false-failure", "suspect-is-told"),
     why="slip: the ping of a suspect goes without the accusation (Lifeguard's buddy system)",
     needs=("loss", "pause"),
 )
@@ -198,7 +198,7 @@ def a_ping_does_not_tell_the_suspect(patch: Patch) -> None:
 
 @mutant(
     "questions-are-never-forgotten",
-    check=("queue-bounds",),
+    check=("queue-bounds", "memory-bounds"),
     why="slip: only an answer closes a question",
 )
 def questions_are_never_forgotten(patch: Patch) -> None:

@@ -80,7 +80,7 @@ def refutation_wraps_at_32_bits(patch: Patch) -> None:
 
 @mutant(
     "refutation-is-told-to-the-accuser-only",
-    check=("no-false-failure", "convergence", "refutation"),
+    check=("no-false-failure", "convergence", "refutation", "news-is-queued"),
     why="slip: the refutation is an answer and is not queued as news",
     needs=("loss", "pause"),
 )
@@ -100,7 +100,7 @@ def refutation_is_told_to_the_accuser_only(patch: Patch) -> None:
 
 @mutant(
     "refutation-is-not-answered-directly",
-    check=("no-false-failure", "refutation"),
+    check=("no-false-failure", "refutation", "answers-owed"),
     why="slip: the refutation is gossiped, and the accuser waits for its luck",
     needs=("loss", "pause"),
 )
@@ -156,7 +156,7 @@ def a_leaver_refutes_its_leave(patch: Patch) -> None:
 
 @mutant(
     "an-older-life-is-not-outbid",
-    check=("healing", "convergence", "one-content"),
+    check=("healing", "convergence", "one-content", "first-incarnation"),
     why="slip: an alive claim about oneself is taken for an echo",
     needs=("lost incarnation",),
     point=3,
@@ -174,7 +174,7 @@ def an_older_life_is_not_outbid(patch: Patch) -> None:
 
 @mutant(
     "a-stale-alive-is-not-answered",
-    check=("healing", "convergence"),
+    check=("healing", "convergence", "answers-owed"),
     why="memberlist 311 and PR 345: after a mass restart, dead at 100 never reached members that"
     " were back at incarnation 1; thousands stayed out",
     needs=("lost incarnation",),
@@ -191,7 +191,7 @@ def a_stale_alive_is_not_answered(patch: Patch) -> None:
 
 @mutant(
     "a-reaped-member-is-not-answered",
-    check=("healing", "convergence"),
+    check=("healing", "convergence", "answers-owed"),
     why="memberlist 311, for members whose row is gone and whose tombstone is left",
     needs=("lost incarnation", "long run"),
     point=3,
@@ -210,7 +210,7 @@ def a_reaped_member_is_not_answered(patch: Patch) -> None:
 
 @mutant(
     "the-answer-is-one-too-low",
-    check=("healing", "convergence", "quiescence"),
+    check=("healing", "convergence", "quiescence", "answers-owed"),
     why="slip: off by one in what a stale alive is answered with",
     needs=("lost incarnation",),
     point=3,
@@ -230,7 +230,7 @@ def the_answer_is_one_too_low(patch: Patch) -> None:
 
 @mutant(
     "a-failed-asker-is-only-acked",
-    check=("healing", "convergence"),
+    check=("healing", "convergence", "pings-answered"),
     why="slip: an ack is all that a ping gets, so that a wrongly failed member learns nothing",
     needs=("partition",),
 )
@@ -251,7 +251,13 @@ def a_failed_asker_is_only_acked(patch: Patch) -> None:
 
 @mutant(
     "starts-at-one-after-a-restart",
-    check=("one-content", "no-resurrection", "incarnation-monotone", "own-incarnation"),
+    check=(
+        "one-content",
+        "no-resurrection",
+        "incarnation-monotone",
+        "own-incarnation",
+        "first-incarnation",
+    ),
     why="memberlist starts at incarnation 1 in every life",
     needs=("restart",),
     point=3,

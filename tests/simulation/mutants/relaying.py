@@ -16,7 +16,7 @@ from trio_gossip.members import MemberState
 
 @mutant(
     "the-target-may-help",
-    check=("probe-rate",),
+    check=("probe-rate", "helpers-asked"),
     why="al8n/memberlist 175: the target of a probe, or a second name at its address, was asked to"
     " help",
     needs=("loss",),
@@ -32,7 +32,7 @@ def the_target_may_help(patch: Patch) -> None:
 
 @mutant(
     "two-names-are-two-helpers",
-    check=("probe-rate",),
+    check=("probe-rate", "helpers-asked"),
     why="al8n/memberlist 175: two names with one address counted as two helpers",
     needs=("aliases", "loss"),
 )
@@ -79,7 +79,7 @@ def the_nack_comes_too_late(patch: Patch) -> None:
 
 @mutant(
     "anybody-may-nack",
-    check=("probe-rate",),
+    check=("probe-rate", "health-score"),
     why="al8n/memberlist, tests of its core: nacks of one peer hid that all others were silent",
     needs=("hostile",),
 )
@@ -115,7 +115,7 @@ def a_nack_counts_as_an_ack(patch: Patch) -> None:
 
 @mutant(
     "a-late-ack-counts-for-the-next-probe",
-    check=("detection-bound",),
+    check=("detection-bound", "acks-match"),
     why="icgood/swim-protocol: any ack, also a late or repeated one, ended the present probe",
     needs=("loss", "duplication", "reorder"),
 )
@@ -154,7 +154,7 @@ def the_helper_answers_the_target(patch: Patch) -> None:
 
 @mutant(
     "the-helper-pings-the-asker",
-    check=("probe-rate", "no-false-failure", "relay-in-time"),
+    check=("probe-rate", "no-false-failure", "relay-in-time", "pings-go-home"),
     why="slip: the helper pings the address that the request came from",
     needs=("loss", "datagram cut"),
 )
@@ -195,7 +195,7 @@ def the_helper_answers_with_its_own_number(patch: Patch) -> None:
 
 @mutant(
     "answers-pings-for-others",
-    check=("detection-bound",),
+    check=("detection-bound", "pings-answered"),
     why="slip: the name in a ping is not looked at; another name at the address keeps a dead one"
     " alive",
     needs=("aliases",),

@@ -239,7 +239,7 @@ def a_suspicion_goes_and_its_timer_stays(patch: Patch) -> None:
 
 @mutant(
     "a-suspect-is-not-heard",
-    check=("no-false-failure",),
+    check=("no-false-failure", "alive-is-heard"),
     why="scalecube 132 and PR 209: peers waited out the whole suspicion although the address"
     " already answered with a new identity",
     needs=("loss", "pause", "restart"),
@@ -257,7 +257,7 @@ def a_suspect_is_not_heard(patch: Patch) -> None:
 
 @mutant(
     "suspicions-stay-private",
-    check=("detection-bound", "no-false-failure"),
+    check=("detection-bound", "no-false-failure", "news-is-queued"),
     why="slip: the local suspicion is not queued as news",
 )
 def suspicions_stay_private(patch: Patch) -> None:
@@ -272,7 +272,7 @@ def suspicions_stay_private(patch: Patch) -> None:
 
 @mutant(
     "verdicts-stay-private",
-    check=("convergence", "leave-is-left"),
+    check=("convergence", "leave-is-left", "news-is-queued"),
     why="slip: the verdict is not queued as news",
 )
 def verdicts_stay_private(patch: Patch) -> None:

@@ -11,7 +11,7 @@ from trio_gossip.engine.takeover import Takeover
 
 @mutant(
     "a-name-moves-without-a-question",
-    check=("one-content", "name-conflict"),
+    check=("one-content", "name-conflict", "moved-was-asked"),
     why="slip: the newer incarnation wins, wherever it comes from",
     needs=("twin", "move"),
     point=7,
@@ -29,7 +29,7 @@ def a_name_moves_without_a_question(patch: Patch) -> None:
 
 @mutant(
     "a-name-never-moves-while-alive",
-    check=("takeover-bound", "convergence"),
+    check=("takeover-bound", "convergence", "alive-is-heard"),
     why="memberlist refuses another address for a name until the old record is gone",
     needs=("move",),
     point=7,
@@ -47,7 +47,7 @@ def a_name_never_moves_while_alive(patch: Patch) -> None:
 
 @mutant(
     "a-name-never-moves-while-remembered",
-    check=("takeover-bound", "convergence", "healing"),
+    check=("takeover-bound", "convergence", "healing", "alive-is-heard"),
     why="memberlist, DeadNodeReclaimTime: by default a dead record's name cannot be taken over",
     needs=("move",),
     point=7,
@@ -70,7 +70,7 @@ def a_name_never_moves_while_remembered(patch: Patch) -> None:
 
 @mutant(
     "silence-of-the-old-address-is-forgotten",
-    check=("takeover-bound", "convergence"),
+    check=("takeover-bound", "convergence", "alive-is-heard"),
     why="slip: the question is asked and its end is not handled",
     needs=("move",),
     point=7,
@@ -87,7 +87,8 @@ def silence_of_the_old_address_is_forgotten(patch: Patch) -> None:
 @mutant(
     "an-answer-of-the-old-address-is-ignored",
     check=("name-conflict", "one-content"),
-    why="slip: the answer to the ping of the old address is counted and not used",
+    why="slip: the answer to the ping of the old address is counted and not used; a simulation has"
+    " no two live processes of one name, so random runs cannot show it",
     needs=("twin",),
     point=7,
 )
@@ -102,7 +103,7 @@ def an_answer_of_the_old_address_is_ignored(patch: Patch) -> None:
 
 @mutant(
     "the-new-address-is-asked",
-    check=("takeover-bound", "name-conflict", "convergence"),
+    check=("takeover-bound", "name-conflict", "convergence", "pings-go-home"),
     why="slip: the wrong one of two addresses",
     needs=("move",),
     point=7,
@@ -124,7 +125,8 @@ def the_new_address_is_asked(patch: Patch) -> None:
 @mutant(
     "a-conflict-is-settled-in-silence",
     check=("name-conflict",),
-    why="slip: the conflict is counted and no application hears of it",
+    why="slip: the conflict is counted and no application hears of it; a simulation has"
+    " no two live processes of one name, so random runs cannot show it",
     needs=("twin",),
     point=7,
 )
@@ -140,7 +142,8 @@ def a_conflict_is_settled_in_silence(patch: Patch) -> None:
 @mutant(
     "a-conflict-is-told-again-and-again",
     check=("name-conflict", "queue-bounds"),
-    why="slip: each claim of the other process is a conflict of its own",
+    why="slip: each claim of the other process is a conflict of its own; a simulation has"
+    " no two live processes of one name, so random runs cannot show it",
     needs=("twin",),
 )
 def a_conflict_is_told_again_and_again(patch: Patch) -> None:
@@ -156,7 +159,7 @@ def a_conflict_is_told_again_and_again(patch: Patch) -> None:
 
 @mutant(
     "anybody-may-vouch",
-    check=("name-conflict", "one-content", "no-false-failure"),
+    check=("name-conflict", "one-content", "no-false-failure", "moved-was-asked"),
     why="slip: a claim that names a voucher is believed, whoever sent it",
     needs=("hostile",),
     point=7,

@@ -99,7 +99,8 @@ class MemoryBounds(_Looking):
       one for each command, and during a leave one for each member and round;
     * timers: one or two for each row, question and stream, and a handful;
     * tombstones: one for each member that ever was, at most ``TOMBSTONES_MAX``;
-    * when the faults have been over for half a minute: four questions and four streams.
+    * when the faults have been over for half a minute: four streams, and four questions beside one
+      for each member, since all may look for one that is silent at the same time.
     """
 
     name: ClassVar[str] = "memory-bounds"
@@ -142,7 +143,8 @@ class MemoryBounds(_Looking):
             stones = sum(1 for _ in node.table.tombstones())
             self.at_most(process, "tombstones", stones, min(len(self._names), TOMBSTONES_MAX))
         if self._calm is not None and self.simulation.now - self._calm > REST_SECONDS:
-            self.at_most(process, "questions at rest", questions, OPEN_AT_REST + commands)
+            most = OPEN_AT_REST + rows + commands
+            self.at_most(process, "questions at rest", questions, most)
             self.at_most(process, "streams at rest", streams, OPEN_AT_REST + commands)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.messages import IndirectPing
+from trio_gossip.testing.checkers.answers import AnswersOwed, PingsAnswered
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.bounds import (
     CommandsComplete,
@@ -25,6 +26,7 @@ from trio_gossip.testing.checkers.detection import (
     NoFalseFailure,
     SuspicionDuration,
 )
+from trio_gossip.testing.checkers.exchanging import ExchangeMerged, JoinOutcome
 from trio_gossip.testing.checkers.goodbyes import GoodbyeBelieved, LeaveIsLeft, OwnGoodbye
 from trio_gossip.testing.checkers.gossip import SendsEnough, SendsPerRumour
 from trio_gossip.testing.checkers.helping import RelayInTime, SuspectIsTold
@@ -35,21 +37,38 @@ from trio_gossip.testing.checkers.incarnations import (
     OneContent,
     OwnIncarnation,
 )
-from trio_gossip.testing.checkers.life import NoOwnDeath, Refutation
+from trio_gossip.testing.checkers.life import FirstIncarnation, NoOwnDeath, Refutation
+from trio_gossip.testing.checkers.outcomes import (
+    ArrivedIsDelivered,
+    DeliveredWhole,
+    GoodbyeAnswered,
+    LeaverRests,
+    VerdictHasCause,
+)
 from trio_gossip.testing.checkers.packets import (
     Amplification,
     PacketLimit,
     ReplayIdempotent,
     WellFormed,
 )
+from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, NewsIsQueued
+from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
 from trio_gossip.testing.checkers.quiescence import Quiescence
+from trio_gossip.testing.checkers.rounds import AcksMatch, HealthScore, HelpersAsked
+from trio_gossip.testing.checkers.spreading import (
+    GossipFair,
+    GossipKept,
+    NewsInFull,
+    NoStaleNews,
+)
 from trio_gossip.testing.checkers.telling import (
     EventsMatchTable,
     LegalTransitions,
     ReapTime,
     VersionsWithoutGap,
 )
+from trio_gossip.testing.checkers.weighing import AliveIsHeard, ClaimsWeighed
 from trio_gossip.testing.checkers.wire import (
     INDIRECT_PING,
     PING,
@@ -86,6 +105,20 @@ ALL: Final[tuple[type[Checker], ...]] = (
     ProbeCoverage,
     RelayInTime,
     SuspectIsTold,
+    HelpersAsked,
+    HealthScore,
+    AcksMatch,
+    PingsGoHome,
+    AccusedWasAsked,
+    MovedWasAsked,
+    PingsAnswered,
+    AnswersOwed,
+    ClaimsWeighed,
+    AliveIsHeard,
+    FirstIncarnation,
+    NewsIsQueued,
+    LostAreTried,
+    ExchangeRate,
     Healing,
     Convergence,
     Quiescence,
@@ -110,6 +143,17 @@ ALL: Final[tuple[type[Checker], ...]] = (
     CountersMonotone,
     Progress,
     StallIsReal,
+    NewsInFull,
+    GossipKept,
+    GossipFair,
+    NoStaleNews,
+    ExchangeMerged,
+    JoinOutcome,
+    ArrivedIsDelivered,
+    DeliveredWhole,
+    GoodbyeAnswered,
+    LeaverRests,
+    VerdictHasCause,
 )
 """Every rule. Each class says in its docstring what it demands, where that is from, and what it
 tolerates."""

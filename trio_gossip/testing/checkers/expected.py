@@ -20,6 +20,10 @@ SPREAD_SECONDS: Final = 5.0
 """For gossip to reach whom it reaches, and for streams to open and end."""
 
 
+TRANSMISSIONS: Final = 4
+"""``retransmit_mult`` of memberlist's LAN and WAN presets. With less gossip promises nothing."""
+
+
 def transmit_limit(config: Config, n: int) -> int:
     """How often one member sends one piece of news: ``mult * ceil(log10(N + 1))``
     (SWIM section 5: a small multiple of log N).

@@ -71,7 +71,8 @@ class SuspectIsTold(Checker):
 
 class RelayInTime(Checker):
     """A helper that takes a request answers it, with an ack or a nack, within the time that the
-    requester has left (Lifeguard section IV-A: a nack that comes later is none).
+    requester has left (Lifeguard section IV-A: a nack that comes later is none). One of a stranger
+    it refuses (memberlist pings anything for anybody).
 
     Demanded when helper and requester, and helper and target, know each other, up to sixteen
     requests of one requester. In the helper's engine time; lateness that is no stall is allowed.
@@ -84,13 +85,18 @@ class RelayInTime(Checker):
         super().__init__(simulation, findings)
         self._request: tuple[Process, IndirectPing, Address, int] | None = None
         self._open: dict[Process, dict[tuple[Address, int], float]] = {}
+        self._stranger: tuple[Process, Address, int] | None = None
 
     def request_arrived(self, process: Process, request: IndirectPing, source: Address) -> None:
         knows = node_of(process).table.knows_address(source)
         if request.want_nack and knows and process.engine.member(request.target) is not None:
             self._request = (process, request, source, _refused(process))
+        self._stranger = None if knows else (process, source, _refused(process))
 
     def taken(self, process: Process) -> None:
+        stranger, self._stranger = self._stranger, None
+        if stranger is not None and stranger[0] is process and _refused(process) == stranger[2]:
+            self.wrong(f"{process.name} helps {stranger[1]}, which it does not know")
         if self._request is None:
             return
         helper, request, source, refused = self._request

@@ -54,6 +54,19 @@ def evidence_of(process: Process, name: str) -> int:
     return 0 if entry is None else entry.evidence
 
 
+def is_open_question(process: Process, sequence: int) -> bool:
+    """True while an engine waits for the ack of this number."""
+    questions = node_of(process).questions
+    return sequence in questions._open  # pyright: ignore[reportPrivateUsage]
+
+
+def is_queued(process: Process, name: str) -> bool:
+    """True while an engine has news of ``name`` to tell, or its own goodbye."""
+    queue = node_of(process).queue
+    lane = queue.membership._by_key  # pyright: ignore[reportPrivateUsage]
+    return name in lane or (name == process.name and len(queue.urgent) > 0)
+
+
 def packet_limit_of(process: Process) -> int:
     """Most bytes in a packet of this process."""
     return node_of(process).packet_limit

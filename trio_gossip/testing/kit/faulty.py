@@ -6,11 +6,11 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import attrs
 import trio
 
 from trio_gossip.addresses import PORT_DEFAULT, Address
 from trio_gossip.cluster import Cluster
+from trio_gossip.testing.kit.checking import SETTINGS, check_seed, checked_settings
 from trio_gossip.testing.kit.faults import EVERYWHERE, Fault, Links
 from trio_gossip.testing.trace import Trace
 from trio_gossip_transports import MemoryNetwork, MemoryStatistics, MemoryTransport
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 RECORDS: Final = 100_000
 """Records of a trace that are kept for reading: the last ones. The digest is of all."""
-
-_SETTINGS: Final = tuple(field.name for field in attrs.fields(Faults))
 
 Place: TypeAlias = str | Address | Cluster
 """How the calls name a member or host: by its name, its address or its :class:`Cluster`."""
@@ -45,14 +43,19 @@ class FaultyNetwork:
         Args:
             seed: decides all chance.
             options: of :class:`~trio_gossip_transports.MemoryNetwork`.
+
+        Raises:
+            TypeError: the seed is no whole number, or an option is of the wrong kind.
+            ValueError: an option is out of range.
         """
+        check_seed(seed)
+        faults = checked_settings({name: options[name] for name in SETTINGS if name in options})
         self.seed = seed
         self.trace = Trace(keep=RECORDS)
         """What happened, in order: packets, events of each member, and what the test did."""
         self.injected: Counter[str] = Counter()
         """How often the test did what: ``partition``, ``crash``, ``lossy`` and so on."""
         self._memory = MemoryNetwork(seed, **options)
-        faults = {name: options[name] for name in _SETTINGS if name in options}
         self._links = Links(self._memory, Faults(**faults))
 
     @property
@@ -116,7 +119,7 @@ class FaultyNetwork:
 
     def cut(self, source: Place, target: Place) -> Fault:
         """Cut one direction: nothing of ``source`` reaches ``target`` any more."""
-        one, other = self._host(source), self._host(target)
+        one, other = self._ends(source, target)
         return self._begin("cut", f"{one} -> {other}", [(one, other)])
 
     def isolate(self, member: Place) -> Fault:
@@ -171,7 +174,7 @@ class FaultyNetwork:
             settings: ``latency``, ``loss``, ``duplicate``, ``reorder``, ``hold`` as in
                 :meth:`MemoryNetwork.set_faults <trio_gossip_transports.MemoryNetwork.set_faults>`.
         """
-        self._links.set_everywhere(**_checked(settings))
+        self._links.set_everywhere(**checked_settings(settings))
         self._note("set_faults", _words(settings))
 
     def set_link(
@@ -185,9 +188,9 @@ class FaultyNetwork:
             one_way: only what ``source`` sends to ``target``.
             settings: as for :meth:`set_faults`. What is not named stays as it is.
         """
-        one, other = self._host(source), self._host(target)
+        one, other = self._ends(source, target)
         pairs = [(one, other)] if one_way else [(one, other), (other, one)]
-        self._links.set_link(pairs, **_checked(settings))
+        self._links.set_link(pairs, **checked_settings(settings))
         self._note("set_link", f"{one} {'->' if one_way else '<->'} {other} {_words(settings)}")
 
     # -- inside -------------------------------------------------------------------------
@@ -195,8 +198,11 @@ class FaultyNetwork:
     def _disturb(
         self, what: str, source: Place | None, target: Place | None, **changes: Any
     ) -> Fault:
+        checked_settings(changes)
         if source is None and target is None:
             return self._begin(what, _words(changes), EVERYWHERE, changes)
+        if source is not None and target is not None:
+            self._ends(source, target)
         one = None if source is None else self._host(source)
         other = None if target is None else self._host(target)
         text = f"{one or 'all'} -> {other or 'all'} {_words(changes)}"
@@ -222,6 +228,17 @@ class FaultyNetwork:
         self.injected[what] += 1
         self.trace.add(self.now, "fault", member, "", f"{what} {text}".rstrip())
 
+    def _ends(self, source: Place, target: Place) -> tuple[str, str]:
+        """The two hosts of a link.
+
+        Raises:
+            ValueError: they are one, or somebody is unknown.
+        """
+        one, other = self._host(source), self._host(target)
+        if one == other:
+            raise ValueError(f"a link has two ends, and {one!r} is both of them")
+        return one, other
+
     def _host(self, place: Place) -> str:
         """The host of a place.
 
@@ -238,13 +255,6 @@ class FaultyNetwork:
         if hosts and host not in hosts:
             raise ValueError(f"nobody here is called {host!r}; there are {', '.join(hosts)}")
         return host
-
-
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    for name in settings:
-        if name not in _SETTINGS:
-            raise TypeError(f"{name!r} is no setting of a link; those are {', '.join(_SETTINGS)}")
-    return settings
 
 
 def _words(settings: dict[str, Any]) -> str:

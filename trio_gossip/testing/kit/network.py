@@ -11,11 +11,12 @@ import attrs
 import trio
 from trio.testing import MockClock
 
-from trio_gossip.addresses import parse_address
 from trio_gossip.config import Config
 from trio_gossip.members import MemberState
+from trio_gossip.testing.kit.checking import check_changes, check_name, check_names
 from trio_gossip.testing.kit.members import PopulatedNetwork, several
 from trio_gossip.testing.kit.processes import Process
+from trio_gossip.testing.kit.waiting import waiting_places
 from trio_gossip.testing.scheduling import make_scheduling_repeatable, repeatable_scheduling
 from trio_gossip.unwrapping import raise_unwrapped
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 
     from trio_gossip.cluster import Cluster
+    from trio_gossip.members import Member
     from trio_gossip.testing.kit.faulty import Place
 
     ConfigSource: TypeAlias = Callable[..., Config] | Config
@@ -33,6 +35,9 @@ never comes is otherwise waited for for ever, with the processor busy."""
 
 AGREEMENT: Final = 60.0
 """Virtual seconds in which members have to see each other."""
+
+LOOK_AGAIN: Final = 0.05
+"""Virtual seconds between two looks at members that know each other from a former life."""
 
 _Result = TypeVar("_Result")
 
@@ -105,13 +110,12 @@ class GossipNetwork(PopulatedNetwork):
 
         Raises:
             ConfigError: a setting is wrong.
+            TypeError: there is no such setting, or a list was given in place of names.
             ValueError: a name is wrong, or runs already.
             trio.TooSlowError: they did not find each other, or the patience ended.
         """
-        if not names or len(names) != len(set(names)):
-            raise ValueError(
-                f"one name for each member is wanted, not {', '.join(names) or 'none'}"
-            )
+        check_names(names)
+        check_changes(changes)
         async with self._block() as nursery:
             made = [await self._add(nursery, name, config, changes) for name in names]
             for cluster in made[1:]:
@@ -140,6 +144,8 @@ class GossipNetwork(PopulatedNetwork):
             JoinError: nobody could be reached.
             Exception: as :meth:`clusters`.
         """
+        check_name(name)
+        check_changes(changes)
         async with self._block() as nursery:
             made = await self._add(nursery, name, config, changes)
             seeds = [self.address(place) for place in several(join)]
@@ -150,17 +156,25 @@ class GossipNetwork(PopulatedNetwork):
     async def wait_agreed(self, *members: Place, within: float = AGREEMENT) -> None:
         """Wait until members see each other alive; all that run when none is named.
 
+        As they are now, that is: what is known of a former life, or of a former address, does
+        not count.
+
         Raises:
             trio.TooSlowError: saying who does not see whom after ``within`` virtual seconds.
         """
         clusters = [self.cluster_of(member) for member in members or self.running]
-        missing: list[tuple[Cluster, str]] = []
+        missing: list[tuple[Cluster, Cluster]] = []
         with trio.move_on_after(within):
             while missing := _missing(clusters):
-                observer, name = missing[0]
-                await observer.wait_member(name)
+                observer, subject = missing[0]
+                name = subject.local.name
+                if _is_alive(observer.member(name)):
+                    # Nobody is told when only an incarnation changes: so look again and again.
+                    await trio.sleep(LOOK_AGAIN)
+                else:
+                    await observer.wait_member(name)
         if missing := _missing(clusters):
-            who = "; ".join(f"{one.local.name} does not see {name}" for one, name in missing[:5])
+            who = "; ".join(_complaint(observer, subject) for observer, subject in missing[:5])
             raise trio.TooSlowError(f"no agreement within {within:g} virtual seconds: {who}")
         await trio.lowlevel.checkpoint()
 
@@ -176,7 +190,7 @@ class GossipNetwork(PopulatedNetwork):
             make_scheduling_repeatable(self.seed)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._lose_patience)
+                nursery.start_soon(self._lose_patience, nursery)
                 try:
                     yield nursery
                 finally:
@@ -194,14 +208,16 @@ class GossipNetwork(PopulatedNetwork):
                     self.trace.add(self.now, "end", process.name, "", "")
                     process.kill()
 
-    async def _lose_patience(self) -> None:
+    async def _lose_patience(self, nursery: trio.Nursery) -> None:
         began, asked = self.now, self._asked
         # Again and again, because what is asked of run_for meanwhile comes on top.
         while self.now < (until := began + self.patience + self._asked - asked):  # noqa: ASYNC110
             await trio.sleep_until(until)
+        places = waiting_places(nursery.parent_task, nursery)
         raise trio.TooSlowError(
             f"more than {self.patience:g} virtual seconds in one block: what is waited for may"
-            " never come. run_for() takes any time; or set the patience of the network"
+            f" never come{places and f', at {places}'}."
+            " run_for() takes any time; or set the patience of the network"
         )
 
     def _check_clock(self) -> None:
@@ -219,7 +235,6 @@ class GossipNetwork(PopulatedNetwork):
     async def _add(
         self, nursery: trio.Nursery, name: str, config: ConfigSource, changes: dict[str, Any]
     ) -> Cluster:
-        _check_name(name)
         known = self._processes.get(name)
         if known is not None and known.cluster is not None:
             raise ValueError(f"a member called {name!r} runs already")
@@ -237,28 +252,35 @@ class GossipNetwork(PopulatedNetwork):
         return await process.start(endpoint)
 
 
-def _missing(clusters: list[Cluster]) -> list[tuple[Cluster, str]]:
-    """Who does not see whom alive."""
-    names = [cluster.local.name for cluster in clusters]
+def _missing(clusters: list[Cluster]) -> list[tuple[Cluster, Cluster]]:
+    """Who does not see whom alive, in this life and at this address."""
     return [
-        (cluster, name)
-        for cluster in clusters
-        for name in names
-        if (member := cluster.member(name)) is None or member.state is not MemberState.ALIVE
+        (observer, subject)
+        for observer in clusters
+        for subject in clusters
+        if not _sees(observer, subject)
     ]
 
 
-def _check_name(name: object) -> None:
-    """A name has to serve as a host.
+def _sees(observer: Cluster, subject: Cluster) -> bool:
+    seen, true = observer.member(subject.local.name), subject.local
+    return (
+        seen is not None
+        and _is_alive(seen)
+        and (seen.address, seen.incarnation) == (true.address, true.incarnation)
+    )
 
-    Raises:
-        ValueError: it cannot be written as an address.
-    """
-    try:
-        is_host = isinstance(name, str) and parse_address(f"{name}:1").host == name
-    except ValueError:
-        is_host = False
-    if not is_host:
-        raise ValueError(
-            f"a member of this network lives on a host of its name: no blank or colon, not {name!r}"
-        )
+
+def _is_alive(member: Member | None) -> bool:
+    return member is not None and member.state is MemberState.ALIVE
+
+
+def _complaint(observer: Cluster, subject: Cluster) -> str:
+    one, other = observer.local.name, subject.local
+    seen = observer.member(other.name)
+    if seen is None or not _is_alive(seen):
+        return f"{one} does not see {other.name}"
+    return (
+        f"{one} sees {other.name} at {seen.address} with incarnation {seen.incarnation},"
+        f" and it is at {other.address} with {other.incarnation}"
+    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from trio_gossip.testing.page.milestones import milestones
+from trio_gossip.testing.page.milestones import breaches, milestones
 from trio_gossip.testing.page.story import Heard, Life
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.page.packets import Journey
     from trio_gossip.testing.page.spread import Rumour
     from trio_gossip.testing.page.story import Story
@@ -40,13 +41,22 @@ _ENDS: Final = 6
 """Operations beyond the five states of a belief."""
 
 
-def page_data(story: Story, facts: Iterable[tuple[str, str]], notes: Iterable[str]) -> Any:
+def page_data(
+    story: Story,
+    facts: Iterable[tuple[str, str]],
+    notes: Iterable[str],
+    *,
+    about: str = "",
+    findings: Findings | None = None,
+) -> Any:
     """What the page's scripts read, as plain values for JSON.
 
     Args:
         story: what happened.
         facts: name and value of each parameter of the run, for the heading.
         notes: what else a reader must know, for instance what is missing.
+        about: what is played, in words.
+        findings: what checkers saw.
 
     Raises:
         ValueError: there are more than :data:`NODES_MAX` members, or none.
@@ -57,6 +67,7 @@ def page_data(story: Story, facts: Iterable[tuple[str, str]], notes: Iterable[st
     journeys = story.journeys
     every = -(-len(journeys) // PACKETS_MAX) or 1
     told = [*notes]
+    broken = breaches(findings, story.end)
     if every > 1:
         told.append(f"Only one in {every} of {len(journeys)} packets is drawn.")
     if len(story.changes) > CHANGES_MAX:
@@ -67,13 +78,16 @@ def page_data(story: Story, facts: Iterable[tuple[str, str]], notes: Iterable[st
         "end": _ticks(story.end),
         "names": story.names,
         "facts": [list(fact) for fact in facts],
+        "about": about,
         "notes": told,
+        "broken": sum(findings.counts.values()) if findings else 0,
+        "breaches": [[_ticks(each.time), each.text] for each in broken],
         "packets": _packets(journeys[::every], index) | {"every": every, "total": len(journeys)},
         "changes": _changes(story.changes[:CHANGES_MAX], index),
         "rumours": [_rumour(rumour, index) for rumour in story.rumours],
         "milestones": [
             [_ticks(each.time), each.tone, index.get(each.name, -1), each.text]
-            for each in milestones(story)
+            for each in sorted([*milestones(story), *broken], key=lambda each: each.time)
         ],
         "load": _load(journeys, story.end),
         "shares": _shares(story.shares, story.end),

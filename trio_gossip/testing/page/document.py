@@ -15,6 +15,7 @@ from trio_gossip.testing.page.story import Story
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.trace import Trace
 
 SCRIPTS: Final = (
@@ -27,6 +28,7 @@ SCRIPTS: Final = (
     "rumours.js",
     "overview.js",
     "list.js",
+    "breaches.js",
     "view.js",
     "controls.js",
 )
@@ -34,7 +36,12 @@ SCRIPTS: Final = (
 
 
 def make_page(
-    trace: Trace, *, title: str = "Simulation", facts: Iterable[tuple[str, str]] = ()
+    trace: Trace,
+    *,
+    title: str = "Simulation",
+    facts: Iterable[tuple[str, str]] = (),
+    about: str = "",
+    findings: Findings | None = None,
 ) -> str:
     """Make a page that shows what a trace has recorded: who sent what, who believed what.
 
@@ -42,6 +49,8 @@ def make_page(
         trace: must have kept its records from the beginning; the page says what is missing.
         title: of the page.
         facts: names and values of parameters, for the heading.
+        about: what is played, in words, below the heading.
+        findings: what checkers saw; each violation is shown at its time.
 
     Returns:
         One HTML document. It loads nothing, and its policy forbids every script but its own.
@@ -56,7 +65,8 @@ def make_page(
             f"The first {trace.dropped} records were not kept: what is shown may be wrong where"
             " it rests on them."
         )
-    data = json.dumps(page_data(Story().read(trace), facts, notes), separators=(",", ":"))
+    values = page_data(Story().read(trace), facts, notes, about=about, findings=findings)
+    data = json.dumps(values, separators=(",", ":"))
     style = _resource("page.css")
     script = "\n".join(['"use strict";', *map(_resource, SCRIPTS)])
     parts = {

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trio_gossip.testing.page.story import Life
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.page.spread import Rumour
     from trio_gossip.testing.page.story import Story
+
+_STEP: Final = re.compile(r"(\S+) amount (\S+) for (\S+) s")
+"""What a played scenario notes of each of its steps, zeros and all."""
 
 
 class Milestone(NamedTuple):
@@ -19,7 +24,7 @@ class Milestone(NamedTuple):
     Attributes:
         time: virtual seconds.
         tone: what it is, for its colour: ``start``, ``end``, ``suspect``, ``failed``, ``left``,
-            ``alive``, ``agreed`` or ``fault``.
+            ``alive``, ``agreed``, ``fault`` or ``broken``.
         name: the member it is about; "" when it is about all.
         text: the line itself.
     """
@@ -58,7 +63,27 @@ def _lives(story: Story) -> Iterator[Milestone]:
 
 def _faults(story: Story) -> Iterator[Milestone]:
     for time, names, text in story.faults:
-        yield Milestone(time, "fault", "", f"{names}: {text}" if names else text)
+        yield Milestone(time, "fault", "", _fault_text(names, text))
+
+
+def _fault_text(names: str, text: str) -> str:
+    """A step of a scenario in the words of the scenario; anything else after who it befell."""
+    step = _STEP.fullmatch(text)
+    if step is None:
+        return f"{names}: {text}" if names else text
+    kind, amount, seconds = step.groups()
+    words = [kind, names]
+    words += [f"amount={amount}"] if amount != "0" else []
+    words += [f"for {seconds} s"] if seconds.strip("0.") else []
+    return " ".join(word for word in words if word)
+
+
+def breaches(findings: Findings | None, end: float) -> list[Milestone]:
+    """Where rules were broken; what was found after the last record is shown at the ``end``."""
+    return [
+        Milestone(min(each.time, end), "broken", "", f"rule broken: {each.checker}: {each.text}")
+        for each in (findings.violations if findings else ())
+    ]
 
 
 def _steps(rumour: Rumour) -> Iterator[Milestone]:

@@ -10,14 +10,23 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from trio_gossip.testing.scenarios import clocks, cuts, hostile, lives, packets, streams, work
+from trio_gossip.testing.scenarios import (
+    clocks,
+    cuts,
+    hostile,
+    lies,
+    lives,
+    packets,
+    streams,
+    work,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trio_gossip.testing.scenarios.kind import Kind
 
-_THEMES: Final = (packets, cuts, lives, clocks, streams, hostile, work)
+_THEMES: Final = (packets, cuts, lives, clocks, streams, hostile, lies, work)
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {kind.name: kind for kind in chain.from_iterable(theme.KINDS for theme in _THEMES)}

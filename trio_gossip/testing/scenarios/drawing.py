@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from trio_gossip.testing.scenarios import hostile
 from trio_gossip.testing.scenarios.catalogue import GENTLE, KINDS
 from trio_gossip.testing.scenarios.scenario import Scenario
 from trio_gossip.testing.simulation.links import LinkFaults
@@ -19,18 +20,38 @@ SECONDS_DRAWN: Final = (15.0, 60.0)
 STEPS_DRAWN: Final = (4, 24)
 """Steps of a random scenario."""
 
+NODES_DRAWN: Final = (5, 20)
+"""Members of a random scenario, if nobody wants others."""
+
+SMALL: Final = 3
+"""Members of the smallest clusters: below them single steps take nobody away."""
+
+SMALL_SHARE: Final = 0.08
+"""Of the scenarios have fewer members than asked for: some rules are others there."""
+
+FAVOURITES: Final = (3, 7)
+"""Kinds that come together and often in half of all scenarios: what needs two or three faults at
+once hardly ever meets them among forty."""
+
+FAVOUR: Final = 12.0
+"""How many times likelier they are drawn there."""
+
+HONEST_SHARE: Final = 0.5
+"""Of the scenarios are without strangers' packets, after which many rules do not bind any more."""
+
 _PROFILES: Final = ("lan",) * 7 + ("local",) * 2 + ("wan",)
 _WAN_FACTOR: Final = 4.0
 
 
 def random_scenario(
-    seed: int, *, nodes: tuple[int, int] = (5, 20), gentle: bool | None = None
+    seed: int, *, nodes: tuple[int, int] = NODES_DRAWN, gentle: bool | None = None
 ) -> Scenario:
     """A scenario that follows from ``seed`` alone.
 
     Args:
         seed: of the drawing, and of the scenario itself.
-        nodes: fewest and most members.
+        nodes: fewest and most members; by default a few scenarios have less, :data:`SMALL` at
+            least.
         gentle: True for mild faults only, in spite of which the detector has to be right; False
             for all kinds; None lets the seed decide, half and half.
     """
@@ -38,6 +59,8 @@ def random_scenario(
     drawn = rng.random() < 0.5
     is_gentle = drawn if gentle is None else gentle
     count = rng.randint(*nodes)
+    if nodes == NODES_DRAWN and rng.random() < SMALL_SHARE:
+        count = rng.randint(SMALL, nodes[0])
     profile = rng.choice(_PROFILES)
     seconds = rng.uniform(*SECONDS_DRAWN) * (_WAN_FACTOR if profile == "wan" else 1.0)
     seconds = round(seconds, 3)
@@ -47,25 +70,33 @@ def random_scenario(
         nodes=count,
         seconds=seconds,
         profile=profile,
-        config=_config(rng),
+        config=_config(rng, profile),
         links=_links(rng, profile),
         steps=_steps(rng, names, seconds, gentle=is_gentle),
     )
 
 
-def _config(rng: random.Random) -> dict[str, Any]:
+def _config(rng: random.Random, profile: str) -> dict[str, Any]:
     """Settings that shift the work without making the detector any weaker."""
     changes: dict[str, Any] = {}
     if rng.random() < 0.2:
         changes["packet_bytes_max"] = rng.randint(900, 1400)
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         changes["broadcast_queue_max"] = rng.randint(4, 64)
     if rng.random() < 0.1:
         changes["sync_chunk_members"] = 32
+    if rng.random() < 0.15:
+        changes["sync_concurrent_max"] = rng.randint(1, 6)
     if rng.random() < 0.1:
         changes["stream_pings"] = False
     if rng.random() < 0.1:
         changes["leave_acks"] = rng.randint(1, 8)
+    if rng.random() < 0.15:
+        changes["rejoin_interval"] = 5.0
+    if rng.random() < 0.15:
+        changes["gossip_to_dead_time"] = changes["reap_time"] = 60.0 if profile == "wan" else 12.0
+    if rng.random() < 0.1:
+        changes["push_pull_interval"] = 150.0
     return changes
 
 
@@ -81,11 +112,24 @@ def _links(rng: random.Random, profile: str) -> LinkFaults:
     )
 
 
+def _weights(rng: random.Random, kinds: tuple[str, ...]) -> list[float]:
+    """How likely each kind is in one scenario: in half of them a few are favoured, and in half
+    no stranger speaks.
+    """
+    honest = rng.random() < HONEST_SHARE
+    strange = {kind.name for kind in hostile.KINDS}
+    weights = [0.0 if honest and name in strange else KINDS[name].weight for name in kinds]
+    if rng.random() < 0.5:
+        for place in rng.sample(range(len(kinds)), rng.randint(*FAVOURITES)):
+            weights[place] *= FAVOUR
+    return weights
+
+
 def _steps(
     rng: random.Random, names: tuple[str, ...], seconds: float, *, gentle: bool
 ) -> tuple[Step, ...]:
     kinds = GENTLE if gentle else tuple(KINDS)
-    weights = [KINDS[name].weight for name in kinds]
+    weights = _weights(rng, kinds)
     drawn: Counter[str] = Counter()
     steps: list[Step] = []
     for _ in range(rng.randint(*STEPS_DRAWN)):

@@ -99,7 +99,7 @@ class Kind:
         amounts: what random steps draw from; by default all that is allowed.
         durations: the same for seconds.
         gentle_most: steps of this kind in a random scenario without grave faults.
-        counts: the amount is a number of things, and fewer are simpler.
+        counts: the amount is a number of things: whole, and fewer are simpler.
         weight: how often it is drawn, beside the others.
     """
 
@@ -131,6 +131,8 @@ class Kind:
             return "names a member twice"
         if step.amount not in self.amount:
             return f"amount must be {self.amount}, not {step.amount:g}"
+        if self.counts and step.amount != int(step.amount):
+            return f"amount must be a whole number, not {step.amount:g}"
         if step.seconds not in self.seconds:
             return f"seconds must be {self.seconds}, not {step.seconds:g}"
         return None

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 STORM_MAX: Final = 64
 """Members that one storm of joins may bring."""
 
+HIGH_INCARNATION: Final = 2**32 - 2
+"""Two refutations more do not fit 32 bits."""
+
 _DOWN: Final = Span(0.0, 3600.0)
 _DOWN_DRAWN: Final = Span(0.05, 45.0)
 """From a quick restart, which nobody notices, to one after the member was forgotten."""
@@ -56,6 +59,11 @@ def _first_incarnation(_stage: Stage, _step: Step) -> dict[str, Any]:
 
 def _clock_back(stage: Stage, step: Step) -> dict[str, Any]:
     return {"incarnation": max(1, WALL_CLOCK + int(stage.simulation.now - step.amount))}
+
+
+def _high(stage: Stage, step: Step) -> dict[str, Any]:
+    (name,) = step.names
+    return {"incarnation": max(stage.kept_incarnation(name), HIGH_INCARNATION)}
 
 
 def _other_limit(_stage: Stage, step: Step) -> dict[str, Any]:
@@ -158,6 +166,29 @@ def _storm(stage: Stage, step: Step) -> Undo:
     return go
 
 
+def _alias(stage: Stage, step: Step) -> Undo:
+    """A member crashes, and at its address lives a newcomer, which leaves at the end."""
+    (name,) = step.names
+    address = stage.running(name).address
+    newcomer = f"a{int(step.at * 1000)}-{name}"
+    _crash(stage, step)
+    simulation = stage.simulation
+    others = [other for other in stage.all_present() if other != name]
+    process = simulation.start(newcomer, address=address, config=stage.config_of(newcomer))
+    seeds = stage.rng(step).sample(others, min(2, len(others)))
+    simulation.join(newcomer, *(stage.addresses[seed] for seed in seeds if seed in stage.addresses))
+
+    def go() -> None:
+        if not process.running or process.engine.local.state is not MemberState.ALIVE:
+            return
+        if len(process.active_names()) > 1:
+            simulation.leave(newcomer)
+        else:
+            stage.crash(newcomer)
+
+    return go
+
+
 def _restarting(name: str, about: str, options: Callable[..., Any], **more: Any) -> Kind:
     return Kind(
         name=name,
@@ -195,6 +226,12 @@ KINDS: Final = (
         excused=Excused.MEMBERS,
     ),
     _restarting(
+        "restart-high",
+        "crash and come back with an incarnation at the end of 32 bits",
+        _high,
+        weight=0.7,
+    ),
+    _restarting(
         "move",
         "crash and come back at another address, with this port",
         _elsewhere,
@@ -207,6 +244,15 @@ KINDS: Final = (
         _other_limit,
         amount=Span(900.0, 65507.0),
         amounts=Span(900.0, 1500.0),
+    ),
+    Kind(
+        name="alias",
+        about="crash for good, and a member of another name comes to its address for a while",
+        begin=_alias,
+        names=(1, 1),
+        seconds=_DOWN,
+        durations=Span(5.0, 40.0),
+        excused=Excused.MEMBERS,
     ),
     Kind(
         name="leave",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
 from trio_gossip.errors import GossipError
 from trio_gossip.testing.scenarios.kind import Step
+from trio_gossip.testing.simulation.arguments import is_finite, is_number, shown
 from trio_gossip.testing.simulation.links import LinkFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from trio_gossip.testing.scenarios.scenario import Scenario
 
 FORMAT: Final = 1
 """Of the files; others are refused."""
@@ -33,15 +36,17 @@ def read_values(text: str | bytes) -> dict[str, Any]:
         ScenarioError: it is no JSON, or something in it has another type than it must.
     """
     try:
-        document: object = json.loads(text)
+        document: object = json.loads(text, object_pairs_hook=_without_twice)
+    except ScenarioError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ScenarioError(f"not JSON: {error}") from None
     if not isinstance(document, dict) or "scenario" not in document:
         raise ScenarioError('not a scenario: it has no "scenario"')
     values: dict[str, Any] = dict(cast("dict[str, Any]", document))
     version = values.pop("scenario")
-    if version != FORMAT:
-        raise ScenarioError(f"a scenario of format {version!r}; this version reads {FORMAT}")
+    if type(version) is not int or version != FORMAT:
+        raise ScenarioError(f"a scenario of format {shown(version)}; this version reads {FORMAT}")
     if "seed" not in values:
         raise ScenarioError("it has no seed")
     for name, value in values.items():
@@ -51,42 +56,48 @@ def read_values(text: str | bytes) -> dict[str, Any]:
     return values
 
 
+def _without_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a file; which of two values was meant, nobody can know."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+        raise ScenarioError(f"{shown(twice)} comes twice in one object")
+    return values
+
+
 def _number(name: str, value: object) -> float:
-    if type(value) not in (int, float) or not math.isfinite(cast("float", value)):
-        raise ScenarioError(f"{name} must be a number, not {value!r}")
+    if not is_finite(value):
+        raise ScenarioError(f"{name} must be a number, not {shown(value)}")
     return cast("float", value)
 
 
 def _whole(name: str, value: object) -> int:
     if type(value) is not int:
-        raise ScenarioError(f"{name} must be a whole number, not {value!r}")
+        raise ScenarioError(f"{name} must be a whole number, not {shown(value)}")
     return value
 
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise ScenarioError(f"{name} must be text, not {value!r}")
+        raise ScenarioError(f"{name} must be text, not {shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates: it could never be printed
+        raise ScenarioError(f"{name} holds what is no character: {shown(value)}") from None
     return value
 
 
 def _object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ScenarioError(f"{name} must be an object, not {value!r}")
+        raise ScenarioError(f"{name} must be an object, not {shown(value)}")
     return cast("dict[str, Any]", value)
 
 
 def _list(name: str, value: object) -> list[object]:
     if not isinstance(value, list):
-        raise ScenarioError(f"{name} must be a list, not {value!r}")
+        raise ScenarioError(f"{name} must be a list, not {shown(value)}")
     return cast("list[object]", value)
-
-
-def _config(name: str, value: object) -> dict[str, Any]:
-    settings = _object(name, value)
-    for key, setting in settings.items():
-        if type(setting) is not bool:
-            _number(f"{name}: {key}", setting)
-    return settings
 
 
 def _links(name: str, value: object) -> LinkFaults:
@@ -94,11 +105,11 @@ def _links(name: str, value: object) -> LinkFaults:
     known = attrs.fields_dict(LinkFaults)
     for key, item in values.items():
         if key not in known:
-            raise ScenarioError(f"{name}: nobody knows what {key!r} means")
+            raise ScenarioError(f"{name}: nobody knows what {shown(key)} means")
         if key == "latency":
             pair = _list(f"{name}: latency", item)
             if len(pair) != 2:
-                raise ScenarioError(f"{name}: latency must be two numbers, not {item!r}")
+                raise ScenarioError(f"{name}: latency must be two numbers, not {shown(item)}")
             values[key] = tuple(_number(f"{name}: latency", each) for each in pair)
         elif key == "mtu":
             _whole(f"{name}: {key}", item)
@@ -124,12 +135,57 @@ def _step(number: int, item: object) -> Step:
     for key, value in values.items():
         reader = _STEP_READERS.get(key)
         if reader is None:
-            raise ScenarioError(f"{where}: nobody knows what {key!r} means")
+            raise ScenarioError(f"{where}: nobody knows what {shown(key)} means")
         values[key] = reader(f"{where}: {key}", value)
     for key in ("at", "kind"):
         if key not in values:
             raise ScenarioError(f"{where}: it has no {key!r}")
     return Step(**values)
+
+
+def check_types(scenario: Scenario) -> None:
+    """Refuse a scenario that was made in Python with values of other types than it must have.
+
+    Raises:
+        ScenarioError: names the value, or the step.
+    """
+    _whole("seed", scenario.seed)
+    for name in ("seconds", "calm"):
+        _of_numbers(name, _value(scenario, name))
+    _text("profile", scenario.profile)
+    _text("about", scenario.about)
+    config = _value(scenario, "config")
+    if not isinstance(config, Mapping):
+        raise ScenarioError(f"config must be a mapping, not {shown(config)}")
+    links = _value(scenario, "links")
+    if not isinstance(links, LinkFaults):
+        raise ScenarioError(f"links must be LinkFaults, not {shown(links)}")
+    for number, step in enumerate(_tuple("steps", scenario.steps), 1):
+        where = f"step {number}"
+        if not isinstance(step, Step):
+            raise ScenarioError(f"{where} must be a Step, not {shown(step)}")
+        _text(f"{where}: kind", step.kind)
+        for name in ("at", "amount", "seconds"):
+            _of_numbers(f"{where}: {name}", getattr(step, name))
+        for each in _tuple(f"{where}: names", step.names):
+            _text(f"{where}: names", each)
+
+
+def _value(scenario: Scenario, name: str) -> object:
+    """Whatever was given, beside what the type says."""
+    return getattr(scenario, name)
+
+
+def _of_numbers(name: str, value: object) -> None:
+    """Whether it is also within its range, others ask."""
+    if not is_number(value):
+        raise ScenarioError(f"{name} must be a number, not {shown(value)}")
+
+
+def _tuple(name: str, value: object) -> tuple[object, ...]:
+    if not isinstance(value, tuple):
+        raise ScenarioError(f"{name} must be a tuple, not {shown(value)}")
+    return cast("tuple[object, ...]", value)
 
 
 _STEP_READERS: Final[dict[str, Callable[[str, object], Any]]] = {
@@ -146,7 +202,7 @@ _READERS: Final[dict[str, Callable[[str, object], Any]]] = {
     "seconds": _number,
     "calm": _number,
     "profile": _text,
-    "config": _config,
+    "config": _object,
     "links": _links,
     "steps": _steps,
     "about": _text,

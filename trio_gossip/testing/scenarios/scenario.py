@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,13 @@ from trio_gossip.errors import ConfigError
 from trio_gossip.testing.checkers.expected import heal_seconds, settle_seconds
 from trio_gossip.testing.scenarios.catalogue import KINDS
 from trio_gossip.testing.scenarios.kind import Step
-from trio_gossip.testing.scenarios.reading import FORMAT, ScenarioError, read_values
+from trio_gossip.testing.scenarios.reading import (
+    FORMAT,
+    ScenarioError,
+    check_types,
+    read_values,
+)
+from trio_gossip.testing.simulation.arguments import is_finite, shown
 from trio_gossip.testing.simulation.links import LinkFaults
 
 if TYPE_CHECKING:
@@ -33,6 +40,9 @@ SECONDS_LONGEST: Final = 1e6
 
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 """Longest file that is read as a scenario."""
+
+SEED_END: Final = 2**64
+"""Seeds are below it, as on the command line; and settings, so that they fit a line."""
 
 PROFILES: Final = ("lan", "wan", "local")
 """Presets of :class:`~trio_gossip.Config` by name."""
@@ -53,7 +63,7 @@ class Scenario:
     """Everything that decides a run, beside the version of this library.
 
     Attributes:
-        seed: of all chance.
+        seed: of all chance; from 0 to 2^64 - 1.
         nodes: members at the start: ``n00``, ``n01``...
         seconds: for how long steps may happen, after the cluster has formed.
         calm: seconds without any fault after that; by default :meth:`calm_needed`.
@@ -78,35 +88,41 @@ class Scenario:
     about: str = ""
 
     def __attrs_post_init__(self) -> None:
+        check_types(self)
         fault = self._fault()
         if fault is not None:
             raise ScenarioError(fault)
         if self.calm == AUTOMATIC:
+            needed = self.calm_needed()
+            if needed > SECONDS_LONGEST:
+                raise ScenarioError(f"config: a calm of {needed:g} s would be needed, too long")
             object.__setattr__(self, "calm", self.calm_needed())
 
     # -- checking -----------------------------------------------------------------------
 
     def _fault(self) -> str | None:
         """Why it cannot be played, on one line."""
-        if type(self.seed) is not int:
-            return f"seed must be a whole number, not {self.seed!r}"
+        if not 0 <= self.seed < SEED_END:
+            return f"seed must be from 0 to 2^64 - 1, not {shown(self.seed)}"
         if not (type(self.nodes) is int and 1 <= self.nodes <= NODES_MAX):
-            return f"nodes must be from 1 to {NODES_MAX}, not {self.nodes!r}"
+            return f"nodes must be from 1 to {NODES_MAX}, not {shown(self.nodes)}"
         for name in ("seconds", "calm"):
             value = getattr(self, name)
             automatic = name == "calm" and value == AUTOMATIC
             if not automatic and not 0.0 <= value <= SECONDS_LONGEST:
-                return f"{name} must be from 0 to {SECONDS_LONGEST:g}, not {value!r}"
+                return f"{name} must be from 0 to {SECONDS_LONGEST:g}, not {shown(value)}"
         if len(self.steps) > STEPS_MAX:
             return f"{len(self.steps)} steps, at most {STEPS_MAX} are allowed"
         return self._config_fault() or self._steps_fault()
 
     def _config_fault(self) -> str | None:
         if self.profile not in PROFILES:
-            return f"profile must be one of {', '.join(PROFILES)}, not {self.profile!r}"
-        for name in self.config:
+            return f"profile must be one of {', '.join(PROFILES)}, not {shown(self.profile)}"
+        for name, setting in self.config.items():
             if name not in _SETTABLE:
-                return f"config: {name!r} is no setting that a scenario can change"
+                return f"config: {shown(name)} is no setting that a scenario can change"
+            if type(setting) is not bool and not (is_finite(setting) and abs(setting) < SEED_END):
+                return f"config: {name} must be a number below 2^64, not {shown(setting)}"
         try:
             self.config_of("n00")
         except ConfigError as error:
@@ -118,9 +134,9 @@ class Scenario:
         before = 0.0
         for number, step in enumerate(self.steps, 1):
             kind = KINDS.get(step.kind)
-            where = f"step {number} ({step.kind} at {step.at} s)"
             if kind is None:
-                return f"{where}: there is no such kind of step"
+                return f"step {number}: there is no such kind of step: {shown(step.kind)}"
+            where = f"step {number} ({step.kind} at {shown(step.at)} s)"
             if not 0.0 <= step.at <= self.seconds:
                 return f"{where}: not within the {self.seconds:g} s of faults"
             if step.at < before:
@@ -128,7 +144,7 @@ class Scenario:
             before = step.at
             for name in step.names:
                 if name not in known:
-                    return f"{where}: there is no member {name!r} among the {self.nodes}"
+                    return f"{where}: there is no member {shown(name)} among the {self.nodes}"
             fault = kind.fault_of(step)
             if fault is not None:
                 return f"{where}: {fault}"
@@ -217,7 +233,7 @@ class Scenario:
         values = read_values(text)
         unknown = sorted(set(values) - {field.name for field in attrs.fields(cls)})
         if unknown:
-            raise ScenarioError(f"nobody knows what {unknown[0]!r} means")
+            raise ScenarioError(f"nobody knows what {shown(unknown[0])} means")
         return cls(**values)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -232,12 +248,23 @@ class Scenario:
             ScenarioError: the file cannot be read, or holds no scenario that can be played.
         """
         try:
-            if Path(path).stat().st_size > FILE_BYTES_MAX:
-                raise ScenarioError(f"{path}: larger than {FILE_BYTES_MAX} bytes")
-            text = Path(path).read_bytes()
+            text = _content(Path(path))
         except OSError as error:
             raise ScenarioError(f"{path}: {error.strerror}") from None
+        except ValueError as error:  # a path that cannot be, or a file that is no scenario
+            raise ScenarioError(f"{path}: {error}") from None
         try:
             return cls.from_json(text)
         except ScenarioError as error:
             raise ScenarioError(f"{path}: {error}") from None
+
+
+def _content(path: Path) -> bytes:
+    """All of a file. A device may have no end, and a pipe may never begin: neither is opened."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ScenarioError("not a regular file, but a directory, a device or a pipe")
+    with path.open("rb") as file:
+        text = file.read(FILE_BYTES_MAX + 1)  # its size may be a lie, as of files in /proc
+    if len(text) > FILE_BYTES_MAX:
+        raise ScenarioError(f"larger than {FILE_BYTES_MAX} bytes")
+    return text

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import signal
 import sys
+import textwrap
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
 
 from trio_gossip.testing.scenarios.catalogue import KINDS
 from trio_gossip.testing.scenarios.drawing import random_scenario
 from trio_gossip.testing.scenarios.player import Report, play
+from trio_gossip.testing.scenarios.scenario import SEED_END, Scenario
 from trio_gossip.testing.scenarios.shrinking import shrink
+from trio_gossip.testing.simulation.arguments import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from trio_gossip.testing.scenarios.scenario import Scenario
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from multiprocessing.pool import Pool
 
 REPLAY_EVERY: Final = 20
 """One seed in so many is played twice: both runs must have the same digest."""
@@ -33,9 +37,16 @@ REPLAY_EVERY: Final = 20
 SHRUNK_MOST: Final = 5
 """Failing runs that are shrunk and saved; of more only the seeds are shown."""
 
+JOBS_MOST: Final = 1024
+"""Processes at a time; more is refused as a wrong option."""
+
+EXIT_INTERRUPTED: Final = 130
+"""After Ctrl-C, as shells have it."""
+
 _PROGRESS_SECONDS: Final = 10.0
 _MINUTES: Final = 10.0
 _BATCH: Final = 32
+_COLUMNS: Final = 100
 
 
 @attrs.define
@@ -49,6 +60,7 @@ class Totals:
     injected: Counter[str] = attrs.Factory(Counter[str])
     checked: Counter[str] = attrs.Factory(Counter[str])
     failing: list[Report] = attrs.Factory(list[Report])
+    interrupted: bool = False
 
     def add(self, report: Report) -> None:
         """Take one run."""
@@ -62,7 +74,17 @@ class Totals:
             self.failing.append(report)
 
     def lines(self, seconds: float) -> Iterator[str]:
-        """The totals for people."""
+        """The totals for people, wrapped: there are many kinds."""
+        for line in self._sentences(seconds):
+            yield textwrap.fill(
+                line,
+                _COLUMNS,
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+
+    def _sentences(self, seconds: float) -> Iterator[str]:
         hours = self.node_seconds / 3600.0
         yield (
             f"{self.runs} runs, {hours:.1f} node-hours, {self.steps} steps of simulation"
@@ -114,20 +136,38 @@ def run_seeds(
     """Play seeds on several cores until they or the time are over; returns the real seconds too."""
     totals = Totals()
     began = spoken = time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        while batch := [seed for _, seed in zip(range(_BATCH * jobs), seeds, strict=False)]:
-            for report in pool.imap_unordered(run_seed, batch):
-                totals.add(report)
-                if report.violations:
-                    say("\n".join(report.lines()))
-                now = time.monotonic()
-                if now - spoken >= _PROGRESS_SECONDS:
-                    spoken = now
-                    hours = totals.node_seconds / 3600.0
-                    say(f"  {totals.runs} runs, {hours:.0f} node-hours, {now - began:.0f} s")
-                if now - began >= end:
-                    return totals, now - began
+    try:
+        with _pool(jobs) as pool:
+            while batch := [seed for _, seed in zip(range(_BATCH * jobs), seeds, strict=False)]:
+                for report in pool.imap_unordered(run_seed, batch):
+                    totals.add(report)
+                    if report.violations:
+                        say("\n".join(report.lines()))
+                    now = time.monotonic()
+                    if now - spoken >= _PROGRESS_SECONDS:
+                        spoken = now
+                        hours = totals.node_seconds / 3600.0
+                        say(f"  {totals.runs} runs, {hours:.0f} node-hours, {now - began:.0f} s")
+                    if now - began >= end:
+                        return totals, now - began
+    except KeyboardInterrupt:
+        totals.interrupted = True
     return totals, time.monotonic() - began
+
+
+@contextmanager
+def _pool(jobs: int) -> Generator[Pool]:
+    """Processes that leave Ctrl-C to this one: all of a terminal's processes get it.
+
+    They inherit that it is blocked, so that it cannot hit them while they begin either.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        pool = multiprocessing.get_context("spawn").Pool(jobs)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with pool:
+        yield pool
 
 
 def show_failures(totals: Totals, folder: Path, say: Callable[[str], None]) -> None:
@@ -136,31 +176,51 @@ def show_failures(totals: Totals, folder: Path, say: Callable[[str], None]) -> N
         say(f"shrinking seed {report.seed} ...")
         small = shrink(random_scenario(report.seed), fails_like(report))
         again = play(small)
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"seed-{report.seed}.json"
         what = str(again.violations[0]) if again.violations else str(report.violations[0])
-        attrs.evolve(small, about=f"seed {report.seed}: {what}").save(path)
+        saved = attrs.evolve(small, about=f"seed {report.seed}: {what}")
         say(f"{small.nodes} members, {small.profile}, {small.links}, {dict(small.config)}")
         for step in small.steps:
             say(f"  {step}")
         say("\n".join(again.lines()))
-        say(f"saved: {path}  (trio-gossip simulate --replay {path})")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            saved.save(path)
+        except OSError as error:  # hours of work must not be lost with it
+            say(f"cannot save {path}: {error.strerror}; the scenario:\n{saved.to_json()}")
+        else:
+            say(f"saved: {path}  (trio-gossip simulate --replay {path})")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns 1 if any run failed."""
+    """The command; returns 1 if any run failed, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
+    try:
+        totals = _soak(options)
+    except KeyboardInterrupt:  # before there was anything to tell, or in the middle of telling it
+        totals = Totals(interrupted=True)
+    if totals.interrupted:
+        say("interrupted")
+        return EXIT_INTERRUPTED
+    return 1 if totals.failing else 0
+
+
+def _soak(options: argparse.Namespace) -> Totals:
     first: int = options.first
     if first < 0:
         first = time.time_ns() // 1_000_000
-    seeds = range(first, first + options.seeds) if options.seeds else _endless(first)
+    seeds = range(first, min(first + options.seeds, SEED_END) if options.seeds else SEED_END)
     end = float("inf") if options.seeds else 60.0 * options.minutes
     say(f"seeds from {first} on, {options.jobs} processes")
     totals, seconds = run_seeds(iter(seeds), options.jobs, end, say)
-    show_failures(totals, options.save, say)
+    if not totals.interrupted:
+        try:
+            show_failures(totals, options.save, say)
+        except KeyboardInterrupt:
+            totals.interrupted = True
     for line in totals.lines(seconds):
         say(line)
-    return 1 if totals.failing else 0
+    return totals
 
 
 def say(line: str) -> None:
@@ -169,33 +229,63 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _endless(first: int) -> Iterator[int]:
-    while True:
-        yield first
-        first += 1
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
 
 
-def _above(least: float, kind: type[int | float]) -> Callable[[str], float]:
+def _from(
+    least: float, kind: type[int | float], most: float = float("inf")
+) -> Callable[[str], float]:
     def read(text: str) -> float:
-        value = kind(text)
-        if not value >= least:
-            raise argparse.ArgumentTypeError(f"must be at least {least:g}, not {text}")
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"must be a {what}, not {shown(text)}") from None
+        if not least <= value <= most:
+            bound = f"at least {least:g}" if not value > most else f"at most {most}"
+            raise argparse.ArgumentTypeError(f"must be {bound}, not {shown(value)}")
         return value
 
-    read.__name__ = "whole number" if kind is int else "number"
     return read
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="soak", description="Play random scenarios and look for broken rules."
-    )
+    parser = _Parser(prog="soak", description="Play random scenarios and look for broken rules.")
     add = parser.add_argument
-    add("--minutes", type=_above(0.0, float), default=_MINUTES, help="for how long (10)")
-    add("--seeds", type=_above(0, int), default=0, help="how many, instead of a time")
-    add("--first", type=_above(-1, int), default=-1, help="first seed; -1: from the clock (-1)")
-    add("--jobs", type=_above(1, int), default=multiprocessing.cpu_count(), help="processes")
-    add("--save", type=Path, default=Path("build/soak"), help="where failing scenarios go")
+    add(
+        "--minutes",
+        type=_from(0.0, float),
+        default=_MINUTES,
+        help=f"for how long, if --seeds is 0 (default {_MINUTES:g})",
+    )
+    add(
+        "--seeds",
+        type=_from(0, int),
+        default=0,
+        help="how many; 0: as many as --minutes allows (default 0)",
+    )
+    add(
+        "--first",
+        type=_from(-1, int, SEED_END - 1),
+        default=-1,
+        help="first seed; -1: from the clock (default -1)",
+    )
+    add(
+        "--jobs",
+        type=_from(1, int, JOBS_MOST),
+        default=multiprocessing.cpu_count(),
+        help="processes at a time (default: one for each core)",
+    )
+    add(
+        "--save",
+        type=Path,
+        default=Path("build/soak"),
+        help="where failing scenarios go (default build/soak)",
+    )
     return parser
 
 

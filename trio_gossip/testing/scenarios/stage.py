@@ -150,6 +150,8 @@ class Stage:
         simulation = self.simulation
         if name in simulation.processes:
             return  # another step was faster
+        if self.addresses[name] in [each.address for each in simulation.processes.values()]:
+            return  # somebody else lives there now
         options.setdefault("incarnation", self.kept_incarnation(name))
         options.setdefault("packet_limit", PACKET_LIMIT)
         simulation.start(name, address=self.addresses[name], config=self.config_of(name), **options)

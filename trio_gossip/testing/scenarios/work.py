@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from trio_gossip.errors import LocalProtocolError
+from trio_gossip.members import MemberState
+from trio_gossip.testing.checkers.inside import packet_limit_of
+from trio_gossip.testing.checkers.sealed import sealed
+from trio_gossip.testing.scenarios.cuts import ANY_NUMBER
 from trio_gossip.testing.scenarios.kind import Kind, SkipStep, Span
 
 if TYPE_CHECKING:
@@ -17,15 +24,21 @@ FLOOD_MAX: Final = 2000
 FLOOD_BYTES: Final = 100
 """Of each of them."""
 
+CHATTER_MAX: Final = 1000
+"""Broadcasts in one chatter."""
+
+CHATTER_BYTES: Final = (45, 400)
+"""Of each of them: some fill a packet alone, of others there is room for many."""
+
 _PAYLOAD_BYTES: Final = 600
 _RELIABLE_BYTES: Final = 300_000
 """A few times what one frame carries."""
 
 
-def _payload(stage: Stage, step: Step, size: int) -> bytes:
+def _payload(stage: Stage, step: Step, size: int, number: str = "") -> bytes:
     """Bytes of that length which no other step of the run has, if they are long enough."""
-    mark = f"{step.kind} {step.at!r} {','.join(step.names)} {stage.simulation.seed} "
-    return mark.encode().ljust(size, b".")[:size]
+    mark = f"{number}{step.kind} {step.at!r} {','.join(step.names)} {stage.simulation.seed} "
+    return sealed(mark.encode(), size)
 
 
 def _pair(stage: Stage, step: Step) -> tuple[Process, str]:
@@ -52,14 +65,52 @@ def _flood(stage: Stage, step: Step) -> None:
     (name,) = step.names
     stage.present(name)
     for number in range(int(step.amount)):
-        payload = b"%d " % number + _payload(stage, step, FLOOD_BYTES)
+        payload = _payload(stage, step, FLOOD_BYTES, f"{number} ")
         stage.simulation.do(name, "broadcast", payload)
+
+
+def _chatter(stage: Stage, step: Step) -> None:
+    """The named members broadcast in turn, some at once and some after each other."""
+    rng = stage.rng(step)
+    simulation = stage.simulation
+
+    def say(name: str, payload: bytes) -> None:
+        process = simulation.processes.get(name)
+        if process is None or not process.can_run:
+            return
+        if process.engine.local.state is MemberState.ALIVE:
+            simulation.do(name, "broadcast", payload)
+
+    for number in range(int(step.amount)):
+        name = rng.choice(step.names)
+        payload = _payload(stage, step, rng.randint(*CHATTER_BYTES), f"{number} ")
+        simulation.at(step.seconds * rng.random(), partial(say, name, payload))
+
+
+def _too_long(stage: Stage, step: Step) -> None:
+    """The call raises, and nothing else happens."""
+    (name,) = step.names
+    process = stage.present(name)
+    size = packet_limit_of(process) - int(step.amount)
+    with suppress(LocalProtocolError):
+        stage.simulation.do(name, "broadcast", _payload(stage, step, size))
 
 
 def _meta(stage: Stage, step: Step) -> None:
     (name,) = step.names
     stage.present(name)
     stage.simulation.do(name, "update_meta", _payload(stage, step, int(step.amount)))
+
+
+def _churn(stage: Stage, step: Step) -> None:
+    """News of many members at once: more than one packet of it."""
+    for name in step.names:
+        process = stage.simulation.processes.get(name)
+        if process is None or not process.can_run:
+            continue
+        if process.engine.local.state is MemberState.ALIVE:
+            payload = _payload(stage, step, int(step.amount), f"{name} ")
+            stage.simulation.do(name, "update_meta", payload)
 
 
 def _send(stage: Stage, step: Step) -> None:
@@ -101,6 +152,28 @@ KINDS: Final = (
         weight=0.4,
     ),
     Kind(
+        name="chatter",
+        about="members broadcast this many messages in any order",
+        begin=_chatter,
+        names=(1, ANY_NUMBER),
+        amount=Span(1.0, CHATTER_MAX),
+        amounts=Span(5.0, 60.0),
+        counts=True,
+        seconds=Span(0.0, 3600.0),
+        durations=Span(0.5, 20.0),
+        gentle_most=2,
+        weight=2.0,
+    ),
+    Kind(
+        name="too-long",
+        about="a member tries a broadcast of a whole packet less this many bytes",
+        begin=_too_long,
+        names=(1, 1),
+        amount=Span(0.0, 100.0),
+        amounts=Span(0.0, 5.0),
+        weight=0.7,
+    ),
+    Kind(
         name="meta",
         about="a member changes its metadata to this many bytes",
         begin=_meta,
@@ -109,6 +182,14 @@ KINDS: Final = (
         amounts=Span(40.0, 300.0),
         gentle_most=4,
         weight=1.5,
+    ),
+    Kind(
+        name="churn",
+        about="many members change their metadata to this many bytes",
+        begin=_churn,
+        names=(2, ANY_NUMBER),
+        amount=Span(0.0, 512.0),
+        amounts=Span(100.0, 400.0),
     ),
     Kind(
         name="send",

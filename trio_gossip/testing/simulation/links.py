@@ -3,30 +3,61 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
+from trio_gossip.testing.simulation.arguments import is_finite, shown
+
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 TAIL_SECONDS: Final = 3.0
 """Longest delay that the heavy tail draws; longer ones are as good as a loss."""
+
+LATENCY_LONGEST: Final = 3600.0
+"""Seconds that a packet may take; more is refused."""
 
 _TAIL_ALPHA: Final = 1.2
 _TAIL_SCALE: Final = 0.005
 
 
 def _probability(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{attribute.name} must be from 0 to 1, not {value}")
+    if not (is_finite(value) and 0.0 <= value <= 1.0):
+        raise ValueError(f"{attribute.name} must be from 0 to 1, not {shown(value)}")
 
 
-def _latency(_: object, __: object, value: tuple[float, float]) -> None:
-    low, high = value
-    if not 0.0 <= low <= high <= 3600.0:
-        raise ValueError(f"latency must be (low, high) seconds, not {value}")
+def _at_least(least: float) -> Callable[[object, attrs.Attribute[float], float], None]:
+    def check(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+        if not (is_finite(value) and value >= least):
+            raise ValueError(f"{attribute.name} must be {least:g} or more, not {shown(value)}")
+
+    return check
+
+
+def _mtu(_: object, __: object, value: int) -> None:
+    if not (type(value) is int and is_finite(value) and value >= 0):
+        raise ValueError(f"mtu must be 0 or more whole bytes, not {shown(value)}")
+
+
+def _pair(value: float | tuple[float, float]) -> tuple[float, float]:
+    """One number means that there is no chance in it; what is neither is for the validator."""
+    return (value, value) if isinstance(value, (int, float)) else value
+
+
+def _items(value: object) -> tuple[object, ...]:
+    return cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
+
+
+def _latency(_: object, __: object, value: object) -> None:
+    pair = _items(value)
+    numbers = [each for each in pair if isinstance(each, (int, float)) and is_finite(each)]
+    if len(pair) == len(numbers) == 2 and 0.0 <= numbers[0] <= numbers[1] <= LATENCY_LONGEST:
+        return
+    raise ValueError(
+        f"latency must be seconds or (low, high) up to {LATENCY_LONGEST:g}, not {shown(value)}"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +65,8 @@ class LinkFaults:
     """How a link treats packets. Probabilities are for each packet.
 
     Attributes:
-        latency: seconds one way, ``(low, high)``, uniform. No order is kept.
+        latency: seconds one way, ``(low, high)``, uniform, or one number
+            for both. No order is kept.
         loss: vanishes.
         burst: a burst of losses begins: nearly all is lost until it ends by chance
             (Gilbert and Elliott), about ``burst_packets`` later.
@@ -52,17 +84,19 @@ class LinkFaults:
         stream_cut: a stream breaks in the middle of what is being sent, for each piece.
     """
 
-    latency: tuple[float, float] = attrs.field(default=(0.0002, 0.001), validator=_latency)
+    latency: tuple[float, float] = attrs.field(
+        default=(0.0002, 0.001), converter=_pair, validator=_latency
+    )
     loss: float = attrs.field(default=0.0, validator=_probability)
     burst: float = attrs.field(default=0.0, validator=_probability)
-    burst_packets: float = attrs.field(default=8.0, validator=attrs.validators.ge(1.0))
+    burst_packets: float = attrs.field(default=8.0, validator=_at_least(1.0))
     duplicate: float = attrs.field(default=0.0, validator=_probability)
     reorder: float = attrs.field(default=0.0, validator=_probability)
-    hold: float = attrs.field(default=0.05, validator=attrs.validators.ge(0.0))
+    hold: float = attrs.field(default=0.05, validator=_at_least(0.0))
     tail: float = attrs.field(default=0.0, validator=_probability)
     corrupt: float = attrs.field(default=0.0, validator=_probability)
     truncate: float = attrs.field(default=0.0, validator=_probability)
-    mtu: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    mtu: int = attrs.field(default=0, validator=_mtu)
     dial_hang: float = attrs.field(default=0.0, validator=_probability)
     dial_refuse: float = attrs.field(default=0.0, validator=_probability)
     stream_cut: float = attrs.field(default=0.0, validator=_probability)

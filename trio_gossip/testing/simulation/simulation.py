@@ -11,6 +11,14 @@ from trio_gossip.codec import NativeCodec
 from trio_gossip.config import Config
 from trio_gossip.engine import Engine
 from trio_gossip.members import Member, MemberState
+from trio_gossip.testing.simulation.arguments import (
+    CALLS,
+    COMMANDS,
+    check_call,
+    check_rate,
+    check_seconds,
+    check_seed,
+)
 from trio_gossip.testing.simulation.excuses import Excuses
 from trio_gossip.testing.simulation.links import LinkFaults, Links
 from trio_gossip.testing.simulation.observers import Hooks, Observer
@@ -51,6 +59,7 @@ class Simulation:
         faults: of all links, as keywords of :class:`LinkFaults`.
 
     Raises:
+        TypeError: the seed is no whole number, or there is no such fault.
         ValueError: a fault is out of its range.
     """
 
@@ -62,6 +71,7 @@ class Simulation:
         codec: Codec | None = None,
         **faults: Any,
     ) -> None:
+        check_seed(seed)
         self.seed = seed
         self.trace = Trace(keep=0) if trace is None else trace
         self.processes: dict[str, Process] = {}
@@ -96,15 +106,30 @@ class Simulation:
         return self.links.injected
 
     def run(self, seconds: float) -> None:
-        """Let virtual time pass."""
+        """Let virtual time pass.
+
+        Raises:
+            ValueError: it cannot go backwards, nor be infinite.
+        """
+        check_seconds("seconds", seconds)
         self.schedule.run(self.now + seconds)
 
     def run_until(self, done: Callable[[], bool], limit: float) -> bool:
-        """Let virtual time pass until ``done``, at most ``limit`` seconds; True when done."""
+        """Let virtual time pass until ``done``, at most ``limit`` seconds; True when done.
+
+        Raises:
+            ValueError: the limit is negative, or not finite.
+        """
+        check_seconds("limit", limit)
         return self.schedule.run_until(done, self.now + limit)
 
     def at(self, delay: float, action: Callable[[], None]) -> None:
-        """Call ``action`` in ``delay`` virtual seconds, in the middle of a run."""
+        """Call ``action`` in ``delay`` virtual seconds, in the middle of a run.
+
+        Raises:
+            ValueError: the delay is negative, or not finite.
+        """
+        check_seconds("delay", delay)
         self.schedule.after(delay, action)
 
     def observe(self, observer: Observer) -> None:
@@ -242,7 +267,12 @@ class Simulation:
         self._runtime.resume(self._running(name))
 
     def slow(self, name: str, turn_seconds: float, *, inbox_limit: int | None = None) -> None:
-        """Let each turn of a process take a time; 0.0 makes it fast again."""
+        """Let each turn of a process take a time; 0.0 makes it fast again.
+
+        Raises:
+            ValueError: the time is negative, or the process is not running.
+        """
+        check_seconds("turn_seconds", turn_seconds)
         process = self._running(name)
         process.turn_seconds = turn_seconds
         if inbox_limit is not None:
@@ -250,7 +280,13 @@ class Simulation:
         self._runtime.note("fault", name, "", f"a turn takes {turn_seconds} s")
 
     def skew(self, name: str, *, rate: float | None = None, jump: float = 0.0) -> None:
-        """Let a process's monotonic clock run at another rate, or jump forward by seconds."""
+        """Let a process's monotonic clock run at another rate, or jump forward by seconds.
+
+        Raises:
+            ValueError: the clock would stand still or run backwards, or nobody has that name.
+        """
+        check_seconds("jump", jump)
+        check_rate(rate)
         process = self._running(name)
         process.set_clock(self.now, rate=rate, jump=jump)
         self._runtime.note("fault", name, "", f"clock rate {rate} jump {jump}")
@@ -271,7 +307,13 @@ class Simulation:
         return self.command(name, "leave")
 
     def command(self, name: str, call: str, *arguments: object) -> int:
-        """Give an engine a command that completes later: ``join``, ``ping``; returns its token."""
+        """Give an engine a command that completes later: ``ping``...; returns its token.
+
+        Raises:
+            ValueError: no such call in ``COMMANDS``, or the process is not running.
+            TypeError: of the arguments; payloads are bytes.
+        """
+        check_call("command", COMMANDS, call, arguments)
         process = self._running(name)
         process.tokens += 1
         token = process.tokens
@@ -280,7 +322,13 @@ class Simulation:
         return token
 
     def do(self, name: str, call: str, *arguments: object) -> None:
-        """Call a method of an engine: ``broadcast``, ``update_meta``, ``send``..."""
+        """Call a method of an engine: ``broadcast``, ``update_meta``, ``send``...
+
+        Raises:
+            ValueError: no such call in ``CALLS``, or the process is not running.
+            TypeError: of the arguments; payloads are bytes.
+        """
+        check_call("do", CALLS, call, arguments)
         process = self._running(name)
         self._runtime.give(process, getattr(process.engine, call), *arguments)
 

@@ -12,6 +12,8 @@ function fillHeading() {
     pair.append(element("dt", name), element("dd", value));
     return pair;
   }));
+  find("about").hidden = !DATA.about;
+  find("about").textContent = find("about").title = DATA.about;
   find("notes").hidden = DATA.notes.length === 0;
   find("notes").textContent = DATA.notes.join(" ");
   find("kinds").append(...KINDS.map(makeKind), makeLost());
@@ -164,8 +166,10 @@ function listen() {
   };
 }
 
-/** Where something is to be seen at once: just after the first suspicion, or when all agreed. */
+/** Where something is to be seen at once: where a rule was broken, or just after the first
+ * suspicion, or when all agreed. */
 function firstTime() {
+  if (DATA.breaches.length) return DATA.breaches[0].time;
   const first = DATA.milestones.find((each) => each.tone === "suspect")
     ?? DATA.milestones.find((each) => each.tone === "agreed");
   return first ? first.time + SEEN_SECONDS / 3 : 0;

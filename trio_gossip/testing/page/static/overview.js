@@ -46,8 +46,8 @@ class Overview {
 
   /** A tick at the foot, and for an end or a fault a line over the whole height. */
   drawMark(context, x, tone, height) {
-    const tall = tone === "end" || tone === "fault";
-    const colour = { end: colours.down, fault: colours.accent, agreed: colours.alive }[tone];
+    const tall = ["end", "fault", "broken"].includes(tone);
+    const colour = { end: colours.down, broken: colours.failed, fault: colours.accent, agreed: colours.alive }[tone];
     context.fillStyle = colour ?? colours[tone] ?? colours.muted;
     context.globalAlpha = tone === "fault" ? 0.4 : 1;
     context.fillRect(x - 0.75, tall ? 0 : height * 0.62, 1.5, height);

@@ -17,6 +17,7 @@ class View {
     this.rumours = new Rumours(
       { box: find("rumours"), axis: find("axis"), verdict: find("verdict") }, { seek, choose },
     );
+    this.breaches = new Breaches({ box: find("breaches"), marks: find("marks") }, seek);
     this.overview = new Overview(find("overview"), seek);
     this.list = new EventList(
       { box: find("rows"), all: find("all-rows"), some: find("some-rows"), title: find("log-title") },
@@ -75,7 +76,7 @@ class View {
     this.list.show(time);
     this.showCounts();
     this.find("clock").textContent = secondsText(time);
-    this.find("phase").textContent = this.phaseText();
+    this.find("phase").textContent = this.find("phase").title = this.phaseText();
     this.showChosen();
     Object.assign(document.body.dataset, {
       time: time.toFixed(4), observer: observer === NOBODY ? "" : DATA.names[observer],

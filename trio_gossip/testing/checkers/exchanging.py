@@ -1,0 +1,173 @@
+"""Rules of exchanges of tables: what both sides have when one has come to its end."""
+# ruff: noqa: D102 - the hooks are described in Observer and Checker
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import attrs
+
+from trio_gossip.engine import CloseExchange, OpenExchange
+from trio_gossip.members import ALIVE_JUMP_MAX, FIRST_INCARNATION_MAX, Member, MemberState
+from trio_gossip.testing.checkers.base import Checker
+from trio_gossip.testing.checkers.inside import evidence_of, is_leaving, node_of
+
+if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
+    from trio_gossip.engine import Complete
+    from trio_gossip.engine.outputs import Output
+    from trio_gossip.testing.checkers.base import Findings
+    from trio_gossip.testing.simulation.process import Process
+    from trio_gossip.testing.simulation.simulation import Simulation
+
+PENDING_MAX: Final = 64
+"""Exchanges of a process that are remembered; most are over in milliseconds."""
+
+
+@attrs.define
+class _Begun:
+    peer: Process
+    ours: dict[str, Member]
+    theirs: dict[str, Member]
+
+
+def _rows(process: Process) -> dict[str, Member]:
+    return {member.name: member for member in process.engine.members(all=True)}
+
+
+class ExchangeMerged(Checker):
+    """After a push/pull both sides know what each told.
+
+    Of each row that one side held before and holds still, the other has:
+
+    * a row at that incarnation or above, if the member is alive;
+    * not an active one at that incarnation or below, if the member has left;
+    * not an alive one at that incarnation or below, if it is suspected or failed.
+
+    Judged in the turn in which the opener of an exchange notes that it is done, as the other side
+    merges before it sends its last frame. Rows are left out which a rule of the engine keeps
+    from being believed: another address (it is verified first), a tombstone, an incarnation out
+    of reach. Not judged: a peer that cannot run, is leaving or has changed lives, a table of
+    more than one slice, and all once strangers' packets were let in.
+    """
+
+    name: ClassVar[str] = "exchange-merged"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._begun: dict[Process, dict[int, _Begun]] = {}
+        self._done: dict[Process, int] = {}
+
+    def ended(self, process: Process, how: str) -> None:
+        self._begun.pop(process, None)
+        self._done.pop(process, None)
+
+    def turned(self, process: Process, outputs: list[Output]) -> None:
+        if process in self._begun:
+            self._look(process, outputs)
+        for output in outputs:
+            if type(output) is OpenExchange:
+                self._note(process, output)
+
+    def _note(self, process: Process, output: OpenExchange) -> None:
+        peer = self._at(output.address)
+        begun = self._begun.setdefault(process, {})
+        self._done.setdefault(process, node_of(process).counters.get("sync_done", 0))
+        if peer is None or peer is process:
+            return
+        if len(begun) >= PENDING_MAX:
+            del begun[min(begun)]
+        begun[output.exchange] = _Begun(peer, _rows(process), _rows(peer))
+
+    def _at(self, address: Address) -> Process | None:
+        for process in self.simulation.processes.values():
+            if process.address == address:
+                return process
+        return None
+
+    def _look(self, process: Process, outputs: list[Output]) -> None:
+        """Compare after an exchange that was closed and noted as done in this turn."""
+        before = self._done[process]
+        done = self._done[process] = node_of(process).counters.get("sync_done", 0)
+        begun = self._begun[process]
+        closed = [
+            begun.pop(output.exchange)
+            for output in outputs
+            if type(output) is CloseExchange and output.exchange in begun
+        ]
+        if done != before + 1 or len(closed) != 1 or self.strangers_spoke:
+            return
+        (one,) = closed
+        peer = one.peer
+        if not peer.running or not peer.can_run or is_leaving(peer) or is_leaving(process):
+            return
+        self._compare(peer, one.theirs, process)
+        self._compare(process, one.ours, peer)
+
+    def _compare(self, teller: Process, told: dict[str, Member], hearer: Process) -> None:
+        for name, before in told.items():
+            if name == hearer.name or before.address == hearer.address:
+                continue  # of itself it knows better, and nobody else lives where it lives
+            if teller.engine.member(name) != before:
+                continue
+            fault = _fault(before, hearer)
+            if fault is None:
+                self.ok()
+            else:
+                self.wrong(f"{hearer.name} heard of {before} from {teller.name}, and {fault}")
+
+
+def _fault(told: Member, hearer: Process) -> str | None:
+    """What a process that was told of ``told`` should not hold, or None."""
+    row = hearer.engine.member(told.name)
+    table = node_of(hearer).table
+    if row is None:
+        gone = table.tombstone(told.name, now=node_of(hearer).now) is not None
+        missing = told.state is MemberState.ALIVE and told.incarnation <= FIRST_INCARNATION_MAX
+        full = len(table) >= hearer.config.members_max
+        return "has no row" if missing and not gone and not full else None
+    if told.state is MemberState.ALIVE:
+        far = told.incarnation - evidence_of(hearer, told.name) > ALIVE_JUMP_MAX
+        known = evidence_of(hearer, told.name) >= told.incarnation
+        return None if known or far or told.address != row.address else f"holds {row}"
+    if row.incarnation > told.incarnation:
+        return None
+    wrong = row.is_active if told.state is MemberState.LEFT else row.state is MemberState.ALIVE
+    return f"holds {row}" if wrong else None
+
+
+class JoinOutcome(Checker):
+    """A join that succeeds has brought the table of its seed: it counts one member at least, and
+    the process knows who lives at the seed's address, if that one runs on. Not judged when
+    strangers' packets were let in, or when the seed has changed lives or is leaving.
+    """
+
+    name: ClassVar[str] = "join-outcome"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._asked: dict[Process, dict[int, Process]] = {}
+
+    def ended(self, process: Process, how: str) -> None:
+        self._asked.pop(process, None)
+
+    def turned(self, process: Process, outputs: list[Output]) -> None:
+        for output in outputs:
+            if type(output) is OpenExchange and output.peer_name is None:
+                commands = node_of(process).outbox.commands
+                tokens = [each for each, stream in commands.items() if stream == output.exchange]
+                for seed in self.simulation.processes.values():
+                    if tokens and seed.address == output.address:
+                        self._asked.setdefault(process, {})[tokens[0]] = seed
+
+    def completed(self, process: Process, complete: Complete) -> None:
+        seed = self._asked.get(process, {}).pop(complete.token, None)
+        if seed is None or complete.error is not None or self.strangers_spoke:
+            return
+        table = node_of(process).table
+        if not isinstance(complete.result, int) or complete.result < 1:
+            self.wrong(f"{process.name} joined, and was told of {complete.result!r} members")
+        elif seed.running and not is_leaving(seed) and table.get(seed.name) is None:
+            self.wrong(f"{process.name} joined through {seed.name}, and does not know it")
+        else:
+            self.ok()
