@@ -12,7 +12,7 @@ import trio
 
 from trio_gossip.engine.outputs import CloseExchange, Deliver, SendFrame
 from trio_gossip.failures import DialFailure
-from trio_gossip.transport import classify_dial_error
+from trio_gossip.transport import classify_dial_error, names_of_peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,8 @@ class Conduits:
         conduit = _Conduit(engine.new_exchange())
         self._open[conduit.exchange] = conduit
         try:
-            self._driver.turn(self._engine.exchange_accepted, conduit.exchange, source)
+            names = names_of_peer(stream)
+            self._driver.turn(self._engine.exchange_accepted, conduit.exchange, source, names)
             await self._run(conduit, stream)
         finally:
             self._inbound -= 1

@@ -123,7 +123,11 @@ class Transport(AsyncResource):
 
     @abstractmethod
     async def accept_stream(self) -> tuple[trio.abc.Stream, Address]:
-        """Wait for the next stream that a peer opened; returns it and where it came from."""
+        """Wait for the next stream that a peer opened; returns it and where it came from.
+
+        A transport that knows who the peer is gives the stream an attribute ``peer_names``: the
+        names that the peer may use. See ``names_of_peer``.
+        """
 
     async def resolve(self, address: Address) -> list[Address]:
         """Every address that a host stands for; an IP literal stands for itself.
@@ -153,6 +157,12 @@ def _host_of(place: tuple[object, ...]) -> str:
     host = canonical_host(str(place[0]))
     scope = place[3] if len(place) == 4 else 0
     return f"{host}%{scope}" if scope and "%" not in host else host
+
+
+def names_of_peer(stream: trio.abc.Stream) -> tuple[str, ...]:
+    """The names for which the transport vouches; empty where it cannot tell who the peer is."""
+    names: tuple[str, ...] = getattr(stream, "peer_names", ())
+    return names
 
 
 _FAILURE_BY_ERRNO = {

@@ -27,6 +27,12 @@ class Accepting(Session):
         self._mail = mail
 
     def frame(self, exchange: Exchange, frame: Frame) -> None:
+        if isinstance(frame, SyncOpen | MessageOpen) and exchange.names:
+            name = frame.source if isinstance(frame, SyncOpen) else frame.sender
+            if name not in exchange.names:
+                text = f"your certificate does not name {name}"[:200]
+                self._streams.refuse(exchange, RefusalReason.NOT_ADMITTED, text)
+                return
         if isinstance(frame, SyncOpen):
             answering = Answering(self._sync, self._node)
             exchange.session = answering

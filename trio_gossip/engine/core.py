@@ -248,11 +248,11 @@ class Engine:
         return self._parts.streams.allocate()
 
     def exchange_accepted(
-        self, exchange: ExchangeId, source: Address, *, now: float
+        self, exchange: ExchangeId, source: Address, names: tuple[str, ...] = (), *, now: float
     ) -> list[Output]:
-        """A peer opened a stream."""
+        """A peer opened a stream. If the transport vouches for ``names``, it may use no other."""
         self._begin(now)
-        self._parts.streams.accepted(exchange, source)
+        self._parts.streams.accepted(exchange, source, names)
         return self._node.outbox.take()
 
     def exchange_opened(self, exchange: ExchangeId, *, now: float) -> list[Output]:

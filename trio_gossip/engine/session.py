@@ -50,6 +50,7 @@ class Exchange:
         address: where it leads: the dialled address, or the source of an accepted one.
         patience: seconds without progress after which it is given up.
         accepted: True when the peer opened it.
+        names: those that the peer may use, as the transport vouches; empty for any.
     """
 
     id: ExchangeId
@@ -59,3 +60,4 @@ class Exchange:
     decoder: StreamDecoder
     patience: float
     accepted: bool
+    names: tuple[str, ...] = attrs.field(default=(), kw_only=True)

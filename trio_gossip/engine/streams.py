@@ -101,7 +101,9 @@ class Streams:
 
     # -- what the driver reports --------------------------------------------------------
 
-    def accepted(self, exchange_id: ExchangeId, source: Address) -> None:
+    def accepted(
+        self, exchange_id: ExchangeId, source: Address, names: tuple[str, ...] = ()
+    ) -> None:
         """A peer opened a stream."""
         exchange = Exchange(
             exchange_id,
@@ -111,6 +113,7 @@ class Streams:
             self._node.codec.stream_decoder(accepted=True),
             self._node.config.stream_timeout,
             accepted=True,
+            names=names,
         )
         self._register(exchange)
 

@@ -105,7 +105,7 @@ class ArrivedIsDelivered(Checker):
 
 class DeliveredWhole(Checker):
     """What the application of a scenario sends arrives as it was: each payload carries its length
-    and its checksum, see :mod:`~trio_gossip.testing.checkers.sealed`. Others are not judged.
+    and its checksum, see ``trio_gossip.testing.checkers.sealed``. Others are not judged.
     """
 
     name: ClassVar[str] = "delivered-whole"

@@ -212,7 +212,7 @@ class GossipFair(Checker):
         about = None if isinstance(head, Broadcast) else head.name
         if name is None or about == process.name or (about == name and not is_failed):
             return
-        peers = active_of(process) - 1
+        peers = max(0, active_of(process) - 1)  # who has left does not count itself
         self._expected += len(failed) / (len(failed) + peers) if failed else 0.0
         self._to_failed += is_failed
         if peers >= FEW_PEERS:

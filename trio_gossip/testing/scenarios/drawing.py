@@ -50,7 +50,7 @@ def random_scenario(
 
     Args:
         seed: of the drawing, and of the scenario itself.
-        nodes: fewest and most members; by default a few scenarios have less, :data:`SMALL` at
+        nodes: fewest and most members; by default a few scenarios have less, ``SMALL`` at
             least.
         gentle: True for mild faults only, in spite of which the detector has to be right; False
             for all kinds; None lets the seed decide, half and half.

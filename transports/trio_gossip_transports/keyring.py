@@ -1,0 +1,219 @@
+"""The keys of a node: :class:`Keyring`, changed live, read as immutable snapshots."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+import attrs
+
+from trio_gossip_transports.key_file import read_keys, write_keys
+from trio_gossip_transports.keys import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from os import PathLike
+
+KEYS_MAX: Final = 8
+"""Keys on a ring. More are refused: rotate, and remove the old ones."""
+
+RETIRED_MAX: Final = 8
+"""Removed keys that are remembered for their grace; beyond it the oldest is forgotten."""
+
+GRACE_SECONDS: Final = 86_400.0
+"""How long a member that was away may show a removed key to be brought up: a day."""
+
+
+class KeyringError(ValueError):
+    """A change of a keyring that is not allowed. The caller's fault; the ring is as it was."""
+
+
+@attrs.frozen
+class Retired:
+    """A removed key until ``until``, in monotonic seconds."""
+
+    key: Key
+    until: float
+
+
+@attrs.frozen
+class KeyringSnapshot:
+    """All keys at one moment. Never changed, so that every thread and task may read it.
+
+    Attributes:
+        keys: the primary key first; each opens, the first one seals.
+        retired: removed keys within their grace: good for nothing but to be brought up.
+    """
+
+    keys: tuple[Key, ...]
+    retired: tuple[Retired, ...] = ()
+    _by_id: dict[bytes, Key] = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {key.id: key for key in self.keys})
+
+    @property
+    def primary(self) -> Key:
+        """The key that seals."""
+        return self.keys[0]
+
+    def find(self, key_id: bytes) -> Key | None:
+        """The key with this id."""
+        return self._by_id.get(key_id)
+
+    def find_retired(self, key_id: bytes, now: float) -> Key | None:
+        """A removed key with this id that is still within its grace."""
+        for retired in self.retired:
+            if retired.key.id == key_id and now < retired.until:
+                return retired.key
+        return None
+
+
+class Keyring:
+    """Up to eight keys. The first one is the primary: it seals; all open.
+
+    Args:
+        keys: bytes, base64 texts or :class:`Key`; the primary first. Repeated ones count once.
+        grace: seconds for which a removed key still authenticates a member that was away
+            during a rotation, so that it can be brought up; 0.0 for never. Whoever holds a
+            removed key within its grace can get the new ones: after a leak remove with
+            ``grace=0.0``.
+        clock: monotonic seconds.
+
+    Raises:
+        KeyringError: no key, too many, or one that is none.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[Key | bytes | str],
+        *,
+        grace: float = GRACE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if isinstance(keys, Key | bytes | str):
+            raise TypeError("a keyring takes a list of keys")
+        found = tuple(dict.fromkeys(_key_of(key) for key in keys))
+        if not found:
+            raise KeyringError("a keyring needs at least one key")
+        if len(found) > KEYS_MAX:
+            raise KeyringError(f"{len(found)} keys, at most {KEYS_MAX} are allowed")
+        if len({key.id for key in found}) < len(found):
+            raise KeyringError("two of these keys have the same id; generate another one")
+        if not grace >= 0.0:
+            raise KeyringError(f"a grace of {grace} seconds")
+        self.grace = grace
+        self._clock = clock
+        self._snapshot = KeyringSnapshot(found)
+
+    @property
+    def snapshot(self) -> KeyringSnapshot:
+        """The keys as they are now; another object after each change."""
+        return self._snapshot
+
+    def list(self) -> tuple[Key, ...]:
+        """All keys, the primary first."""
+        return self._snapshot.keys
+
+    def install(self, key: Key | bytes | str) -> None:
+        """Add a key that opens from now on; nothing happens if it is there already.
+
+        Raises:
+            KeyringError: there are eight keys already, or it is none.
+        """
+        new = _key_of(key)
+        ring = self._snapshot
+        if new in ring.keys:
+            return
+        if len(ring.keys) == KEYS_MAX:
+            raise KeyringError(f"the keyring is full: {KEYS_MAX} keys; remove one first")
+        if ring.find(new.id) is not None:
+            raise KeyringError("another key has the same id; generate another one")
+        retired = tuple(old for old in ring.retired if old.key != new)
+        self._snapshot = KeyringSnapshot((*ring.keys, new), retired)
+
+    def use(self, key: Key | bytes | str) -> None:
+        """Make an installed key the primary: it seals from now on.
+
+        Raises:
+            KeyringError: it is not installed.
+        """
+        primary = self._installed(key)
+        ring = self._snapshot
+        others = tuple(other for other in ring.keys if other != primary)
+        self._snapshot = attrs.evolve(ring, keys=(primary, *others))
+
+    def remove(self, key: Key | bytes | str, *, grace: float | None = None) -> None:
+        """Take a key away: it opens nothing from now on.
+
+        Args:
+            key: the key.
+            grace: seconds; by default that of the ring.
+
+        Raises:
+            KeyringError: it is the primary, or not installed.
+        """
+        old = self._installed(key)
+        ring = self._snapshot
+        if old == ring.primary:
+            raise KeyringError("the primary key cannot be removed; use another one first")
+        now = self._clock()
+        retired = [each for each in ring.retired if now < each.until and each.key != old]
+        seconds = self.grace if grace is None else grace
+        if seconds > 0.0:
+            retired.append(Retired(old, now + seconds))
+        keys = tuple(other for other in ring.keys if other != old)
+        self._snapshot = KeyringSnapshot(keys, tuple(retired[-RETIRED_MAX:]))
+
+    def replace(self, keys: Iterable[Key]) -> None:
+        """Take over the keys of a member that has been there while this one was away.
+
+        Raises:
+            KeyringError: none, or too many.
+        """
+        self._snapshot = Keyring(keys)._snapshot
+
+    def find_retired(self, key_id: bytes) -> Key | None:
+        """A removed key with this id that is still within its grace."""
+        return self._snapshot.find_retired(key_id, self._clock())
+
+    def _installed(self, key: Key | bytes | str) -> Key:
+        found = _key_of(key)
+        if found not in self._snapshot.keys:
+            raise KeyringError(f"key {found.fingerprint} is not installed")
+        return found
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], *, grace: float = GRACE_SECONDS) -> Self:
+        """Read a key file: one base64 key on each line, the primary first.
+
+        Raises:
+            KeyringError: others can read the file, or it holds no keys.
+            OSError: it cannot be read.
+        """
+        try:
+            return cls(read_keys(path), grace=grace)
+        except ValueError as error:
+            raise KeyringError(f"{path}: {error}") from None
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a key file that only this user can read, all of it or nothing.
+
+        Removed keys are not in it, also within their grace.
+
+        Raises:
+            OSError: it cannot be written; a former file is as it was.
+        """
+        write_keys(path, self._snapshot.keys)
+
+    def __repr__(self) -> str:
+        return f"<Keyring {', '.join(key.fingerprint for key in self._snapshot.keys)}>"
+
+
+def _key_of(key: Key | bytes | str) -> Key:
+    if isinstance(key, Key):
+        return key
+    try:
+        return Key.parse(key) if isinstance(key, str) else Key(key)
+    except ValueError as error:
+        raise KeyringError(str(error)) from None

@@ -1,0 +1,1 @@
+"""Sealing without input or output: bytes, addresses and the time go in, bytes come out."""

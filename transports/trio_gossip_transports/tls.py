@@ -1,0 +1,216 @@
+"""Streams under mutual TLS 1.3 over any other transport: :class:`TLSTransport`."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import trio
+
+from trio_gossip.transport import DialError, Packet, Refused, Transport
+from trio_gossip_transports.tls_accepting import TLSAccepter
+from trio_gossip_transports.tls_contexts import check_contexts
+from trio_gossip_transports.tls_faults import HandshakeError, TLSFault
+from trio_gossip_transports.tls_handshake import shake_hands
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from trio_gossip.addresses import Address
+    from trio_gossip_transports.tls_stream import TLSStream
+
+FAULT_SECONDS: Final = 60.0
+"""A kind of fault of peers is logged once in so many seconds; the rest is counted."""
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class TLSStatistics:
+    """What a :class:`TLSTransport` did.
+
+    Attributes:
+        streams_opened: dials whose handshake went well.
+        streams_accepted: streams of peers that were handed out.
+        dial_faults: handshakes of ours that came to nothing, by :class:`TLSFault`.
+        accept_faults: the same for those of peers.
+        handshakes: handshakes of peers that are under way now.
+        ready: streams that nobody has accepted yet.
+        reloads: how often the certificates were replaced.
+        inner: statistics of the transport below.
+    """
+
+    streams_opened: int
+    streams_accepted: int
+    dial_faults: Mapping[str, int]
+    accept_faults: Mapping[str, int]
+    handshakes: int
+    ready: int
+    reloads: int
+    inner: object
+
+
+class TLSTransport(Transport):
+    """Streams under TLS 1.3 on which both sides show a certificate; datagrams as they are.
+
+    Wrap it in an :class:`~trio_gossip_transports.EncryptedTransport`, or wrap one in it, so that
+    datagrams are protected as well. It owns the transport below: closing this one closes that
+    one. A dial has no timeout of its own; a peer that dials has 5 seconds for its handshake.
+
+    Args:
+        inner: any transport.
+        server_context: for accepting; see :func:`.tls_contexts`.
+        client_context: for dialling.
+        require_name: every certificate must name its member, and a dial to a member whose name
+            is known ends unless the certificate has that name.
+
+    Raises:
+        ValueError: a context would let in more than it should; the text says how.
+        RuntimeError: trio does not run: streams are accepted in the background.
+    """
+
+    def __init__(
+        self,
+        inner: Transport,
+        server_context: ssl.SSLContext,
+        client_context: ssl.SSLContext,
+        *,
+        require_name: bool = True,
+    ) -> None:
+        check_contexts(server_context, client_context)
+        self._inner = inner
+        self._server_context = server_context
+        self._client_context = client_context
+        self._require_name = require_name
+        self._opened = 0
+        self._reloads = 0
+        self._dial_faults: dict[str, int] = {}
+        self._accept_faults: dict[str, int] = {}
+        self._logged: dict[TLSFault, float] = {}
+        self._accepter = TLSAccepter(inner, self._welcome, self._accept_failed)
+
+    def reload(self, server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
+        """Replace the certificates. Handshakes from now on use the new ones; streams stay.
+
+        Raises:
+            ValueError: a context would let in more than it should; the old ones stay.
+        """
+        check_contexts(server_context, client_context)
+        self._server_context = server_context
+        self._client_context = client_context
+        self._reloads += 1
+
+    # -- datagrams ----------------------------------------------------------------------
+
+    @property
+    def local_address(self) -> Address:
+        """That of the transport below."""
+        return self._inner.local_address
+
+    @property
+    def advertise_address(self) -> Address:
+        """That of the transport below."""
+        return self._inner.advertise_address
+
+    @property
+    def packet_limit(self) -> int:
+        """That of the transport below."""
+        return self._inner.packet_limit
+
+    def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:
+        """Send one datagram as it is."""
+        self._inner.send_packet(data, address, peer_name)
+
+    async def receive_packets(self) -> list[Packet]:
+        """Receive datagrams as they are."""
+        return await self._inner.receive_packets()
+
+    def receive_packets_nowait(self) -> list[Packet]:
+        """What is there now; see :meth:`Transport.receive_packets_nowait`."""
+        return self._inner.receive_packets_nowait()
+
+    def refusals_nowait(self) -> list[Refused]:
+        """Those of the transport below."""
+        return self._inner.refusals_nowait()
+
+    async def resolve(self, address: Address) -> list[Address]:
+        """As the transport below does."""
+        return await self._inner.resolve(address)
+
+    # -- streams ------------------------------------------------------------------------
+
+    async def open_stream(self, address: Address, peer_name: str | None = None) -> TLSStream:
+        """Open a stream and shake hands; see :meth:`Transport.open_stream`.
+
+        Args:
+            address: where the peer listens.
+            peer_name: what its certificate must name; None where that is not known.
+
+        Raises:
+            DialError: the peer is not somebody to talk to; the text says who and why.
+            OSError: the transport below could not open it.
+        """
+        inner = await self._inner.open_stream(address, peer_name)
+        try:
+            stream = await shake_hands(
+                inner,
+                self._client_context,
+                accepted=False,
+                wanted=peer_name,
+                require_name=self._require_name,
+            )
+        except HandshakeError as error:
+            _count(self._dial_faults, error)
+            peer = str(address) if peer_name is None else f"{address} ({peer_name})"
+            self._tell(peer, error)
+            raise DialError(error.failure, f"{peer} {error}") from error
+        self._opened += 1
+        return stream
+
+    async def accept_stream(self) -> tuple[TLSStream, Address]:
+        """Accept a stream whose handshake is done; ``peer_names`` of it tells who it is."""
+        return await self._accepter.accept()
+
+    async def _welcome(self, inner: trio.abc.Stream) -> TLSStream:
+        context, require = self._server_context, self._require_name
+        return await shake_hands(inner, context, accepted=True, require_name=require)
+
+    def _accept_failed(self, source: Address, error: HandshakeError) -> None:
+        _count(self._accept_faults, error)
+        self._tell(str(source), error)
+
+    def _tell(self, peer: str, error: HandshakeError) -> None:
+        """One line for a person, now and then."""
+        now = trio.current_time()
+        if now - self._logged.get(error.fault, float("-inf")) >= FAULT_SECONDS:
+            self._logged[error.fault] = now
+            _log.warning("%s %s", peer, error)
+
+    # -- the rest -----------------------------------------------------------------------
+
+    def statistics(self) -> TLSStatistics:
+        """What became of streams."""
+        return TLSStatistics(
+            streams_opened=self._opened,
+            streams_accepted=self._accepter.accepted,
+            dial_faults=dict(self._dial_faults),
+            accept_faults=dict(self._accept_faults),
+            handshakes=self._accepter.handshakes,
+            ready=self._accepter.ready,
+            reloads=self._reloads,
+            inner=self._inner.statistics(),
+        )
+
+    async def aclose(self) -> None:
+        """Close the transport below, and streams that nobody accepted."""
+        try:
+            await self._accepter.aclose()
+        finally:
+            await self._inner.aclose()
+
+
+def _count(faults: dict[str, int], error: HandshakeError) -> None:
+    kind = error.fault.value
+    faults[kind] = faults.get(kind, 0) + 1
