@@ -183,7 +183,9 @@ sys.exit(soak.main(["--jobs", "2"]))
 @pytest.mark.sockets
 @pytest.mark.skipif(os.name != "posix", reason="needs a group of processes")
 @pytest.mark.parametrize("lines", [1, 2], ids=["while it begins", "in the middle of runs"])
-def test_an_interrupt_from_a_terminal_hits_all_processes_and_none_shows_a_traceback(lines: int) -> None:
+def test_an_interrupt_from_a_terminal_hits_all_processes_and_none_shows_a_traceback(
+    lines: int,
+) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", TALKATIVE],
         stdout=subprocess.PIPE,
