@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from trio_gossip.engine.membership import TOMBSTONES_MAX
@@ -56,9 +57,9 @@ class _Looking(Checker):
         for process in self.simulation.processes.values():
             self.look(process)
 
+    @abstractmethod
     def look(self, process: Process) -> None:
         """Look at one process."""
-        raise NotImplementedError
 
     def at_most(self, process: Process, what: str, count: int, most: int) -> None:
         """Hold a size against its bound."""
