@@ -183,9 +183,7 @@ sys.exit(soak.main(["--jobs", "2"]))
 @pytest.mark.sockets
 @pytest.mark.skipif(os.name != "posix", reason="needs a group of processes")
 @pytest.mark.parametrize("lines", [1, 2], ids=["while it begins", "in the middle of runs"])
-def test_an_interrupt_from_a_terminal_hits_all_processes_and_none_shows_a_traceback(
-    lines: int,
-) -> None:
+def test_an_interrupt_from_a_terminal_hits_all_processes_and_none_complains(lines: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", TALKATIVE],
         stdout=subprocess.PIPE,
@@ -196,8 +194,7 @@ def test_an_interrupt_from_a_terminal_hits_all_processes_and_none_shows_a_traceb
         os.killpg(soaking.pid, signal.SIGINT)
         out, err = soaking.communicate(timeout=60)
     assert told[0].startswith(b"seeds from ")
-    assert soaking.returncode == 130
-    assert b"Traceback" not in err
+    assert (soaking.returncode, err) == (130, b"")
     assert out.endswith(b"interrupted\n")
 
 

@@ -15,6 +15,7 @@ import textwrap
 import time
 from collections import Counter
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -161,6 +162,7 @@ def _pool(jobs: int) -> Generator[Pool]:
 
     They inherit that it is blocked, so that it cannot hit them while they begin either.
     """
+    resource_tracker.ensure_running()  # its start would unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         pool = multiprocessing.get_context("spawn").Pool(jobs)
