@@ -107,7 +107,7 @@ def test_user_messages_keep_their_share_when_membership_competes() -> None:
     for number in range(100):
         subject.membership.put(number, b"m" * 100)
         subject.user.put(number, b"u" * 100)
-    parts = fill(subject, 1200)
+    parts = fill(subject, 1201)
     assert sum(part[:1] == b"u" for part in parts) == 3
     assert sum(part[:1] == b"m" for part in parts) == 9
 
@@ -117,7 +117,7 @@ def test_what_one_lane_does_not_need_goes_to_the_other() -> None:
     for number in range(100):
         subject.membership.put(number, b"m" * 100)
     subject.user.put("u", b"u" * 50)
-    parts = fill(subject, 1250)
+    parts = fill(subject, 1251)
     assert (len(parts), parts[-1]) == (13, b"u" * 50)
     alone, _ = queue(share=0.25)
     for number in range(100):
@@ -125,15 +125,53 @@ def test_what_one_lane_does_not_need_goes_to_the_other() -> None:
     assert len(fill(alone, 1200)) == 12
 
 
-def test_a_user_message_longer_than_its_share_gets_every_second_packet() -> None:
+def test_a_user_message_longer_than_its_share_waits_until_its_room_has_come_together() -> None:
     subject, _ = queue(share=0.25)
     for number in range(300):
         subject.membership.put(number, b"m" * 100)
     subject.user.put("u", b"u" * 1100)
-    packets = [fill(subject, 1200, limit=1000) for _ in range(6)]
+    packets = [fill(subject, 1201, limit=1000) for _ in range(12)]
     with_user = [any(part[:1] == b"u" for part in parts) for parts in packets]
-    assert with_user == [True, False] * 3
+    assert sum(with_user) == 3, "of 12 packets, 14,400 bytes, 3,600 are theirs"
     assert all(any(part[:1] == b"m" for part in parts) for parts in packets)
+
+
+def test_answers_with_little_room_do_not_use_up_the_turns_of_a_long_user_message() -> None:
+    """Every second packet was its turn; when that one always had a ping in it, which left too
+    little room, the message never went out, and the packet had no news in it at all.
+    """
+    subject, _ = queue(share=0.25)
+    for number in range(1000):
+        subject.membership.put(number, b"m" * 100)
+    subject.user.put("u", b"u" * 1190)
+    sent = 0
+    for _ in range(20):
+        assert len(fill(subject, 1100, limit=1000)) == 11
+        sent += any(part[:1] == b"u" for part in fill(subject, 1200, limit=1000))
+    assert sent >= 8
+
+
+@given(
+    st.lists(st.integers(100, 1000), min_size=1, max_size=20),
+    st.floats(0.0, 0.5),
+    st.lists(st.sampled_from([1000, 1010, 1390]), min_size=1, max_size=300),
+)
+def test_competing_lanes_share_packets_as_configured(
+    user: list[int], share: float, budgets: list[int]
+) -> None:
+    subject, _ = queue(user_max=1000, share=share)
+    for number in range(1000):
+        subject.membership.put(number, b"m" * 20)
+    for number, size in enumerate(user * 20):
+        subject.user.put(number, b"u" * size)
+    theirs = 0
+    for budget in budgets:
+        parts = fill(subject, budget, limit=100_000)
+        theirs += sum(len(part) for part in parts if part[:1] == b"u")
+        assert sum(map(len, parts)) > budget - 30, "room was wasted"
+    # What is owed at the end: one share, and less than the longest message.
+    short = 2 * (max(user) + share * max(budgets))
+    assert share * sum(budgets) - short <= theirs <= share * sum(budgets) + 1
 
 
 @given(

@@ -58,6 +58,19 @@ class Lane:
         """Bytes of the message that is next in order; 0 when there is none."""
         return -self._order[0][1] if self._order else 0
 
+    def size_within(self, budget: int) -> int:
+        """Bytes of the messages that :meth:`fill` would take into so much room."""
+        free = budget
+        misses = 0
+        for rank in self._order:
+            if -rank[1] <= free:
+                free += rank[1]
+                continue
+            misses += 1
+            if free < _SMALLEST_MESSAGE or misses == _MISSES_MAX:
+                break
+        return budget - free
+
     def put(self, key: object, data: bytes, subject: str | None = None) -> None:
         """Queue a message. When the lane is full the most transmitted, then the shortest, then
         the oldest message is dropped and counted.
@@ -135,11 +148,11 @@ class BroadcastQueue:
     """Three lanes in order of urgency: our own goodbye, membership, user messages.
 
     Membership is bounded by itself (one message for each member); user messages have a cap.
-    When both compete for a packet, user messages get at least ``user_share`` of its bytes:
+    When both compete for packets, user messages get at least ``user_share`` of the bytes:
     memberlist gives them what membership leaves, which under churn is nothing.
     """
 
-    __slots__ = ("_favour_user", "_user_share", "membership", "urgent", "user")
+    __slots__ = ("_credit", "_user_share", "membership", "urgent", "user")
 
     def __init__(
         self,
@@ -153,10 +166,14 @@ class BroadcastQueue:
         self.membership = Lane(members_max, dropped)
         self.user = Lane(user_max, dropped)
         self._user_share = user_share
-        self._favour_user = False
+        self._credit = 0.0
 
     def __len__(self) -> int:
         return len(self.urgent) + len(self.membership) + len(self.user)
+
+    def __bool__(self) -> bool:
+        # Asked for every packet, and most find nothing.
+        return bool(self.membership.size or self.user.size or self.urgent.size)
 
     def fill(self, room: Room, transmit_limit: int, peer: str | None = None) -> list[bytes]:
         """Messages for one packet to ``peer``, taken as :meth:`Lane.fill` does."""
@@ -167,20 +184,28 @@ class BroadcastQueue:
             return parts
         reserved = _Reserved(room, self._reserve(room.free))
         parts += self.membership.fill(reserved, transmit_limit, peer)
-        return parts + self.user.fill(room, transmit_limit)
+        left = room.free
+        parts += self.user.fill(room, transmit_limit)
+        self._credit = max(0.0, self._credit - (left - room.free))
+        return parts
 
     def _reserve(self, free: int) -> int:
         """Bytes of a packet to keep for the user lane: no more than it can use.
 
-        A message longer than the share gets its room in every second packet, so that neither
-        lane ever starves the other.
+        Deficit round robin (Shreedhar and Varghese 1996): each packet adds a share to what is
+        owed, and a message is given its room once so much is owed and the packet can hold it. One
+        that is longer than a share, or than what an answer leaves free, neither waits for ever nor
+        keeps membership out of packets that it would not fit itself.
         """
-        share = int(free * self._user_share)
+        share = free * self._user_share
         head = self.user.head_size
-        if head > share and len(self.membership):
-            self._favour_user = not self._favour_user
-            share = head if self._favour_user else 0
-        return min(share, self.user.size)
+        # Nothing is saved up beyond the next message: a lull must not buy a burst.
+        self._credit = min(self._credit, head) + share
+        budget = min(int(self._credit), free)
+        if head > budget or not len(self.membership):
+            return 0
+        # One more byte, for the head of a packet, which grows when it has many messages.
+        return min(self.user.size_within(budget) + 1, free)
 
 
 class _Reserved:

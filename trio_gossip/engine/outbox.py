@@ -79,7 +79,7 @@ class Outbox:
                 parts.append(part)
             else:
                 self._counters.bump("message_too_large")
-        if piggyback and len(self._queue):
+        if piggyback and self._queue:
             parts += self._queue.fill(room, self.transmit_limit, peer_name)
         if parts:
             self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))

@@ -17,14 +17,15 @@ class Timers:
     """At most one deadline for each key; fires in order of time, then of setting.
 
     A heap of plain tuples: ``attrs(order=True)`` objects cost forty times as much to compare.
-    Cancelling only forgets the key; dead entries are skipped when they surface.
+    Cancelling only forgets the key; an entry of the heap that is not the very one that its key has
+    is dead, and skipped when it surfaces.
     """
 
     __slots__ = ("_heap", "_live", "_sequence")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Key]] = []
-        self._live: dict[Key, tuple[float, int]] = {}
+        self._live: dict[Key, tuple[float, int, Key]] = {}
         self._sequence = 0
 
     def __len__(self) -> int:
@@ -36,10 +37,10 @@ class Timers:
     def set(self, key: Key, at: float) -> None:
         """Set or move the deadline of ``key``."""
         self._sequence += 1
-        self._live[key] = (at, self._sequence)
-        heapq.heappush(self._heap, (at, self._sequence, key))
+        entry = self._live[key] = (at, self._sequence, key)
+        heapq.heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._live) + _SLACK:
-            self._heap = [(at, order, key) for key, (at, order) in self._live.items()]
+            self._heap = list(self._live.values())
             heapq.heapify(self._heap)
 
     def cancel(self, key: Key) -> None:
@@ -54,10 +55,12 @@ class Timers:
     def earliest(self) -> tuple[float, Key | None]:
         """The next deadline and what it is for; ``(inf, None)`` when nothing is set."""
         heap = self._heap
+        live = self._live
         while heap:
-            at, order, key = heap[0]
-            if self._live.get(key) == (at, order):
-                return at, key
+            entry = heap[0]
+            key = entry[2]
+            if live.get(key) is entry:
+                return entry[0], key
             heapq.heappop(heap)
         return math.inf, None
 
