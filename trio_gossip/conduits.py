@@ -31,7 +31,8 @@ INBOUND_MAX: Final = 256
 """Streams that peers may have open with us; further ones are closed at once and counted."""
 
 INBOUND_PER_HOST_MAX: Final = 128
-"""The same for one host, so that no host takes all the places."""
+"""The same for one host; and never more than the places that are left, so that a few hosts do
+not take them all."""
 
 RECEIVE_BYTES: Final = 16 * 1024
 """Bytes asked of a stream at once."""
@@ -112,9 +113,13 @@ class Conduits:
         while True:
             stream, source = await self._driver.transport.accept_stream()
             hosts = self._inbound_of
-            if self._inbound >= INBOUND_MAX or hosts.get(source.host, 0) >= INBOUND_PER_HOST_MAX:
+            # Never more than are left free: then n hosts that take all they can get leave one
+            # share in n + 1 to all others, members that must reach us by stream among them.
+            most = min(INBOUND_PER_HOST_MAX, INBOUND_MAX - self._inbound)
+            if hosts.get(source.host, 0) >= most:
                 self.rejected += 1
-                await trio.aclose_forcefully(stream)
+                # Not here: the next stream in the queue, a member's perhaps, need not wait for it.
+                self.nursery.start_soon(trio.aclose_forcefully, stream)
                 continue
             self._inbound += 1
             hosts[source.host] = hosts.get(source.host, 0) + 1
@@ -147,11 +152,14 @@ class Conduits:
             except (OSError, trio.BrokenResourceError) as error:
                 logger.debug("dialling %s: %s", address, error)
                 failure = classify_dial_error(error)
-                self._driver.turn(self._engine.exchange_failed, exchange, failure)
+                # A refused connection needs no words; keys and certificates do.
+                detail = str(error) if failure is DialFailure.HANDSHAKE else ""
+                self._driver.turn(self._engine.exchange_failed, exchange, failure, detail)
             finally:
                 conduit.waiting = None
             if stream is not None:
-                self._driver.turn(self._engine.exchange_opened, exchange)
+                names = names_of_peer(stream)
+                self._driver.turn(self._engine.exchange_opened, exchange, names)
                 await self._run(conduit, stream)
         finally:
             del self._open[exchange]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_gossip.engine.awareness import Awareness
+from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.clock import StallClock
 from trio_gossip.engine.formulas import (
     confirmations_wanted,
@@ -257,3 +258,13 @@ def test_seen_agrees_with_a_set_inside_the_window(seed: int, size: int) -> None:
         counter = rng.randint(1, WINDOW)
         assert seen.is_new("a", 1, counter) == (counter not in model)
         model.add(counter)
+
+
+def test_a_bucket_admits_a_burst_and_then_its_rate() -> None:
+    bucket = TokenBucket(rate=2.0, burst=3.0)
+    assert [bucket.take(0.0) for _ in range(4)] == [True, True, True, False]
+    assert bucket.ready_at(0.0) == 0.5
+    assert not bucket.take(0.25)
+    assert bucket.take(0.5)
+    assert not bucket.take(0.5)
+    assert sum(bucket.take(100.0) for _ in range(9)) == 3, "a long pause saves up no more"

@@ -165,7 +165,7 @@ class _Sender(Session):
         self._node.outbox.complete(self._token, error=RemoteProtocolError(f"{text} {refusal.text}"))
 
     def failed(self, exchange: Exchange, failure: DialFailure) -> None:
-        text = f"{self._target} at {exchange.address}: {describe(failure)}"
+        text = f"{self._target} at {exchange.address}: {describe(exchange, failure)}"
         self._node.outbox.complete(self._token, error=PeerUnreachableError(text))
 
 

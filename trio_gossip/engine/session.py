@@ -51,6 +51,7 @@ class Exchange:
         patience: seconds without progress after which it is given up.
         accepted: True when the peer opened it.
         names: those that the peer may use, as the transport vouches; empty for any.
+        detail: what the transport said when it could not open it.
     """
 
     id: ExchangeId
@@ -61,3 +62,4 @@ class Exchange:
     patience: float
     accepted: bool
     names: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    detail: str = attrs.field(default="", kw_only=True)

@@ -21,6 +21,10 @@ LIFETIME_FACTOR: Final = 12
 sends a byte now and then must not hold a place for ever."""
 
 
+DETAIL_MAX: Final = 200
+"""Characters of what a transport says of a failure that an error repeats."""
+
+
 class Streams:
     """Registry of exchanges. Inputs for an exchange that has ended are ignored: the driver and
     the engine may each end one while the other's word is under way.
@@ -117,10 +121,11 @@ class Streams:
         )
         self._register(exchange)
 
-    def opened(self, exchange_id: ExchangeId) -> None:
+    def opened(self, exchange_id: ExchangeId, names: tuple[str, ...] = ()) -> None:
         """The stream is open."""
         exchange = self._open.get(exchange_id)
         if exchange is not None:
+            exchange.names = names
             self._progress(exchange)
             exchange.session.opened(exchange)
 
@@ -158,10 +163,11 @@ class Streams:
             self._progress(exchange)
             exchange.session.delivered(exchange)
 
-    def failed(self, exchange_id: ExchangeId, failure: DialFailure) -> None:
+    def failed(self, exchange_id: ExchangeId, failure: DialFailure, detail: str = "") -> None:
         """The stream could not be opened, or is gone."""
         exchange = self._open.get(exchange_id)
         if exchange is not None:
+            exchange.detail = detail[:DETAIL_MAX]
             self._fail(exchange, failure)
 
     def timeout(self, exchange_id: ExchangeId) -> None:
@@ -179,11 +185,15 @@ class Streams:
 
     def _malformed(self, exchange: Exchange, reason: str) -> None:
         self._node.counters.bump(f"frame_{reason}")
+        failure = DialFailure.OTHER
+        if reason == "sealed":
+            self._node.sealed_peer = exchange.address
+            failure = DialFailure.HANDSHAKE
         if exchange.accepted:
             self.refuse(exchange, RefusalReason.MALFORMED, f"frame refused: {reason}")
-            exchange.session.failed(exchange, DialFailure.OTHER)
+            exchange.session.failed(exchange, failure)
         else:
-            self._fail(exchange, DialFailure.OTHER)
+            self._fail(exchange, failure)
 
     def _refused(self, exchange: Exchange, refusal: Refusal) -> None:
         self._node.counters.bump("exchange_refused_by_peer")

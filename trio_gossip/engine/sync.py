@@ -92,9 +92,19 @@ class Sync:
         """An empty table for what the peer tells."""
         return TableReader(self._node.config.members_max)
 
-    def fault_of_peer(self, name: str, record: Record | None) -> tuple[RefusalReason, str] | None:
-        """Why the peer itself may not exchange tables with us, by its own record."""
+    def fault_of_peer(
+        self, name: str, record: Record | None, names: tuple[str, ...]
+    ) -> tuple[RefusalReason, str] | None:
+        """Why the peer itself may not exchange tables with us, by its own record.
+
+        Args:
+            name: what it calls itself.
+            record: what its table says of it.
+            names: those that it may use, as the transport vouches; empty for any.
+        """
         node = self._node
+        if names and name not in names:  # who dialled us was asked before; a seed was not
+            return RefusalReason.NOT_ADMITTED, f"your certificate does not name {name}"
         if record is None:
             return RefusalReason.MALFORMED, f"{name} is not in its own table"
         if name == node.name:
@@ -110,7 +120,7 @@ class Sync:
                 f" {mine.protocol_max}, user protocol {mine.user}"
             )
             return RefusalReason.INCOMPATIBLE, text
-        if not self._admission.admits(claim, node.table.get(name)):
+        if not self._admission.admits(claim, node.table.get(name), names):
             return RefusalReason.NOT_ADMITTED, f"{node.name} does not admit {name}"
         return None
 
@@ -156,7 +166,8 @@ class _Talk(Session):
                 self._refuse(exchange, RefusalReason.MALFORMED, "members are missing or doubled")
                 return
             peer = self._peer
-            fault = sync.fault_of_peer(peer.source, self._reader.find(peer.source))
+            record = self._reader.find(peer.source)
+            fault = sync.fault_of_peer(peer.source, record, exchange.names)
             if fault is not None:
                 self._refuse(exchange, *fault)
             else:
@@ -202,7 +213,7 @@ class _Asking(_Talk):
             if self._done is not None:
                 self._done(len(records), diverged, None)
 
-        self._sync.merge.start(exchange.id, records, exchange.address, merged)
+        self._sync.merge.start(exchange, records, merged)
 
     def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
         super()._refuse(exchange, reason, text)
@@ -213,7 +224,7 @@ class _Asking(_Talk):
         self._end(RemoteProtocolError(f"{exchange.address} refused us ({reason}): {refusal.text}"))
 
     def failed(self, exchange: Exchange, failure: DialFailure) -> None:
-        self._end(PeerUnreachableError(f"{exchange.address}: {describe(failure)}"))
+        self._end(PeerUnreachableError(f"{exchange.address}: {describe(exchange, failure)}"))
 
     def _end(self, error: Exception) -> None:
         self._node.counters.bump("sync_failed")
@@ -252,7 +263,7 @@ class Answering(_Talk):
             self._release()
             return
         records = self._reader.records
-        self._sync.merge.start(exchange.id, records, exchange.address, self._merged)
+        self._sync.merge.start(exchange, records, self._merged)
 
     def _merged(self, diverged: bool) -> None:
         del diverged
@@ -296,6 +307,7 @@ def refusal_name(number: int) -> str:
     return reason.name.lower().replace("_", " ")
 
 
-def describe(failure: DialFailure) -> str:
-    """A failure in words."""
-    return failure.value.replace("_", " ")
+def describe(exchange: Exchange, failure: DialFailure) -> str:
+    """Why an exchange failed, in words."""
+    words = failure.value.replace("_", " ")
+    return f"{words} ({exchange.detail})" if exchange.detail else words

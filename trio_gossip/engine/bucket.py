@@ -1,0 +1,32 @@
+"""Admits so many events a second."""
+
+from __future__ import annotations
+
+import math
+
+
+class TokenBucket:
+    """Admits ``rate`` events a second, and up to ``burst`` at once after a pause."""
+
+    __slots__ = ("_burst", "_filled_at", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._filled_at = -math.inf
+
+    def ready_at(self, now: float) -> float:
+        """When there will be a token; ``now`` when there is one."""
+        if now > self._filled_at:
+            gained = (now - self._filled_at) * self._rate
+            self._tokens = min(self._burst, self._tokens + gained)
+            self._filled_at = now
+        return now + max(0.0, 1.0 - self._tokens) / self._rate
+
+    def take(self, now: float) -> bool:
+        """Use one token; False when there is none."""
+        if self.ready_at(now) > now:
+            return False
+        self._tokens -= 1.0
+        return True
