@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address, parse_address
     from trio_gossip.cluster import Cluster, ClusterStatistics, open_cluster, serve_cluster
+    from trio_gossip.cluster_keys import ClusterKeys
     from trio_gossip.config import Config
     from trio_gossip.errors import (
         ConfigError,
@@ -41,13 +42,17 @@ if TYPE_CHECKING:
         Reason,
     )
     from trio_gossip.failures import DialFailure
-    from trio_gossip.members import Member, MemberState, Versions
+    from trio_gossip.members import Candidate, Member, MemberState, Versions
+    from trio_gossip.services.key_report import KeyAnswer, KeyChangeError, KeyReport
+    from trio_gossip.services.key_store import KeyStore
     from trio_gossip.subscription import Subscription
     from trio_gossip.transport import Packet, Transport
 
 __all__ = [
     "Address",
+    "Candidate",
     "Cluster",
+    "ClusterKeys",
     "ClusterStatistics",
     "Config",
     "ConfigError",
@@ -57,6 +62,10 @@ __all__ = [
     "GossipError",
     "JoinError",
     "JoinResult",
+    "KeyAnswer",
+    "KeyChangeError",
+    "KeyReport",
+    "KeyStore",
     "Lagged",
     "LocalProtocolError",
     "Member",
@@ -86,6 +95,7 @@ __all__ = [
 _MODULES = {
     "addresses": ("Address", "parse_address"),
     "cluster": ("Cluster", "ClusterStatistics", "open_cluster", "serve_cluster"),
+    "cluster_keys": ("ClusterKeys",),
     "config": ("Config",),
     "errors": (
         "ConfigError",
@@ -113,7 +123,9 @@ _MODULES = {
         "Reason",
     ),
     "failures": ("DialFailure",),
-    "members": ("Member", "MemberState", "Versions"),
+    "members": ("Candidate", "Member", "MemberState", "Versions"),
+    "services.key_report": ("KeyAnswer", "KeyChangeError", "KeyReport"),
+    "services.key_store": ("KeyStore",),
     "subscription": ("Subscription",),
     "transport": ("Packet", "Transport"),
 }

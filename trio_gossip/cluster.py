@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from trio_gossip.addresses import Address
+from trio_gossip.cluster_keys import ClusterKeys
 from trio_gossip.config import Config
 from trio_gossip.driver import Driver
 from trio_gossip.engine import EngineStatistics
@@ -56,6 +57,7 @@ class Cluster:
     def __init__(self, driver: Driver, joiner: Joiner) -> None:
         self._driver = driver
         self._joiner = joiner
+        self._keys = ClusterKeys(driver)
 
     def __repr__(self) -> str:
         local = self.local
@@ -264,6 +266,11 @@ class Cluster:
         seconds = await self._driver.command(engine.ping, name)
         assert isinstance(seconds, float)
         return seconds
+
+    @property
+    def keys(self) -> ClusterKeys:
+        """The keys of all members: list, install, use and remove them."""
+        return self._keys
 
     # -- inside -------------------------------------------------------------------------
 

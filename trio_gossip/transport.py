@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import socket
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 from trio.abc import AsyncResource
 
 from trio_gossip.addresses import Address, canonical_host
 from trio_gossip.failures import DialFailure
+
+if TYPE_CHECKING:
+    from trio_gossip.services.key_store import KeyStore
 
 
 class Packet(NamedTuple):
@@ -77,6 +80,24 @@ class Transport(AsyncResource):
 
         A wrapper that adds bytes reports less than the transport it wraps.
         """
+
+    @property
+    def keyring(self) -> KeyStore | None:
+        """The keys that :attr:`.Cluster.keys` changes; None where there are none.
+
+        Always the same object while the transport is open. A transport that wraps another and
+        has no keys of its own passes on what that one has.
+        """
+        return None
+
+    @property
+    def is_protected(self) -> bool:
+        """True when strangers on the path can neither read nor make up packets and streams.
+
+        Where it is not, a cluster on an address that others can reach logs a warning. A wrapper
+        that protects nothing itself says what the transport inside it says.
+        """
+        return False
 
     @abstractmethod
     def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:

@@ -7,9 +7,21 @@ from typing import Final
 from trio_gossip.codec import DecodeError, NativeCodec
 from trio_gossip.codec.frames import FrameDecoder, frame_header
 
-PACKET_REASONS: Final = frozenset({"oversized", "cbor", "trailing", "shape", "version", "field"})
+PACKET_REASONS: Final = frozenset(
+    {"oversized", "cbor", "trailing", "sealed", "shape", "version", "field"}
+)
 FRAME_REASONS: Final = frozenset(
-    {"frame_length", "cbor", "trailing", "shape", "version", "unknown_frame", "field", "dead"}
+    {
+        "frame_length",
+        "cbor",
+        "trailing",
+        "sealed",
+        "shape",
+        "version",
+        "unknown_frame",
+        "field",
+        "dead",
+    }
 )
 
 codec: Final = NativeCodec()

@@ -26,6 +26,8 @@ from trio_gossip.codec.messages import (
     Ping,
     Record,
     Refusal,
+    ServiceAnswer,
+    ServiceRequest,
     StreamAck,
     StreamPing,
     Suspect,
@@ -121,6 +123,8 @@ frames_by_type: Final[dict[type, SearchStrategy[Any]]] = {
     MessageOpen: st.builds(MessageOpen, names, names, uint32),
     MessageChunk: st.builds(MessageChunk, payloads),
     MessageAck: st.builds(MessageAck),
+    ServiceRequest: st.builds(ServiceRequest, names, names, st.integers(0, 255), payloads),
+    ServiceAnswer: st.builds(ServiceAnswer, payloads),
 }
 """Every frame that this version sends."""
 

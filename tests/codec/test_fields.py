@@ -9,8 +9,14 @@ from cbor2 import dumps
 
 from tests.codec.hostile import frame_outcome, packet_outcome
 from trio_gossip.codec import NativeCodec
-from trio_gossip.codec.frames import FRAME_BYTES_MAX, RECORDS_MAX, REFUSAL_TEXT_MAX, STATE_BYTES_MAX
-from trio_gossip.codec.messages import Ping, Unknown
+from trio_gossip.codec.frames import (
+    FRAME_BYTES_MAX,
+    RECORDS_MAX,
+    REFUSAL_TEXT_MAX,
+    SERVICE_BYTES_MAX,
+    STATE_BYTES_MAX,
+)
+from trio_gossip.codec.messages import Ping, ServiceAnswer, ServiceRequest, Unknown
 from trio_gossip.codec.wire import BUDGET_MS_MAX, PARTS_MAX
 
 IPV4 = bytes((10, 0, 0, 2, 0x1F, 0x0A))
@@ -41,6 +47,8 @@ FRAMES: dict[str, list[Any]] = {
     "message open": [1, 22, "a", "b", 0],
     "message chunk": [1, 23, b""],
     "message ack": [1, 24],
+    "service request": [1, 25, "a", "b", 0, b""],
+    "service answer": [1, 26, b""],
 }
 
 OTHER_TYPES: list[Any] = [None, True, 1, -1, 1.0, "", "b", b"", b"b", [], [1], {}, {1: 1}, "\x00"]
@@ -221,6 +229,17 @@ def test_sizes_are_accepted_to_the_limit_and_no_further() -> None:
     chunk = dumps(_with(FRAMES["message chunk"], 2, b"c" * (FRAME_BYTES_MAX - 8)))
     assert len(chunk) == FRAME_BYTES_MAX
     assert frame_outcome(chunk) == "ok"
+    request, answer = FRAMES["service request"], FRAMES["service answer"]
+    for frame, at in ((request, 5), (answer, 2)):
+        assert frame_outcome(dumps(_with(frame, at, b"p" * SERVICE_BYTES_MAX))) == "ok"
+        assert frame_outcome(dumps(_with(frame, at, b"p" * (SERVICE_BYTES_MAX + 1)))) == "field"
+    assert frame_outcome(dumps(_with(request, 4, 255))) == "ok"
+    assert frame_outcome(dumps(_with(request, 4, 256))) == "field"
+
+
+def test_what_services_say_may_be_secret_and_is_in_no_repr() -> None:
+    assert "hunter2" not in repr(ServiceRequest("a", "b", 1, b"hunter2"))
+    assert "hunter2" not in repr(ServiceAnswer(b"hunter2"))
 
 
 @pytest.mark.parametrize("bad", [[], RECORD[:5], [*RECORD, 0], None, {}, "record", 0])
@@ -274,7 +293,7 @@ def test_a_code_is_one_byte(code: int) -> None:
     assert packet_outcome(dumps([1, [code, 1]])) == "shape"
 
 
-@pytest.mark.parametrize("code", [0, 10, 15, 25, 255, 256, -1, True, None, "16"])
+@pytest.mark.parametrize("code", [0, 10, 15, 27, 255, 256, -1, True, None, "16"])
 def test_an_unknown_frame_ends_the_stream(code: object) -> None:
     # A frame cannot be skipped as a message can: the exchange would wait for its answer.
     assert frame_outcome(dumps([1, code, 1])) == "unknown_frame"

@@ -25,6 +25,8 @@ from trio_gossip.codec.messages import (
     Ping,
     Record,
     Refusal,
+    ServiceAnswer,
+    ServiceRequest,
     StreamAck,
     StreamPing,
     Suspect,
@@ -144,6 +146,14 @@ FRAMES: Final[list[tuple[Frame, str]]] = [
     (
         MessageAck(),
         "0000000482011818",
+    ),
+    (
+        ServiceRequest("a", "b", 1, b"hi"),
+        "0000000c860118196161616201426869",
+    ),
+    (
+        ServiceAnswer(b"hi"),
+        "000000078301181a426869",
     ),
 ]
 """One frame with its length."""

@@ -20,6 +20,9 @@ TOP_LEVEL = {
 }
 MADE_BY_TOOLS = {"dist", "build", "__pycache__"}
 
+FOR_TESTS = {"trio_gossip.testing.kit", "trio_gossip.testing.sealed"}
+"""What of the part for tests runs real transports."""
+
 SANS_IO_BANNED = {
     *("trio", "socket", "ssl", "select", "selectors", "asyncio", "threading", "subprocess"),
     *("time", "datetime", "os", "secrets", "logging"),
@@ -104,7 +107,7 @@ def test_every_module_says_what_it_is():
 
 def test_the_library_never_imports_a_transport():
     for name, tree in modules("trio_gossip"):
-        if not is_inside(name, {"trio_gossip.cli", "trio_gossip.testing.kit"}):
+        if not is_inside(name, {"trio_gossip.cli", *FOR_TESTS}):
             assert "trio_gossip_transports" not in top(imports(tree)), name
 
 
@@ -142,9 +145,12 @@ def test_the_simulator_knows_no_trio():
     for under in ("simulation", "scenarios", "checkers", "page"):
         for name, tree in modules(f"trio_gossip.testing.{under}"):
             assert not top(imports(tree)) & {"trio", "socket", "trio_gossip_transports"}, name
+            assert "trio_gossip.testing.sealed" not in imports_when_loaded(tree), name
 
 
-@pytest.mark.parametrize("under", ["trio_gossip.engine", "trio_gossip.codec"])
+@pytest.mark.parametrize(
+    "under", ["trio_gossip.engine", "trio_gossip.codec", "trio_gossip.services"]
+)
 def test_the_engine_and_the_codec_import_no_network_and_no_clock(under: str):
     found = dict(modules(under))
     assert len(found) > 5
@@ -156,7 +162,14 @@ def test_the_engine_and_the_codec_import_no_network_and_no_clock(under: str):
     ("under", "may"),
     [
         ("trio_gossip.codec", {"trio_gossip.codec", *SHARED_BY_ALL}),
-        ("trio_gossip.engine", {"trio_gossip.engine", "trio_gossip.codec", *SHARED_BY_ALL}),
+        (
+            "trio_gossip.engine",
+            {
+                *("trio_gossip.engine", "trio_gossip.codec", "trio_gossip.services.base"),
+                *SHARED_BY_ALL,
+            },
+        ),
+        ("trio_gossip.services", {"trio_gossip.services", "trio_gossip.codec", *SHARED_BY_ALL}),
     ],
 )
 def test_the_inner_layers_import_only_what_is_below_them(under: str, may: set[str]):
@@ -167,7 +180,7 @@ def test_the_inner_layers_import_only_what_is_below_them(under: str, may: set[st
 
 
 def test_transports_import_only_the_interface_and_its_types():
-    may = {"trio_gossip.transport", *SHARED_BY_ALL}
+    may = {"trio_gossip.transport", "trio_gossip.services.key_store", *SHARED_BY_ALL}
     for name, tree in modules("trio_gossip_transports"):
         ours = {each for each in imports(tree) if is_inside(each, {"trio_gossip"})}
         assert not {each for each in ours if not is_inside(each, may)}, name

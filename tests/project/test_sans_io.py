@@ -82,7 +82,9 @@ def test_the_block_would_be_noticed(module: str) -> None:
     assert _run(PREAMBLE, f"block({BLOCKED!r})", script).stdout == "blocked\n"
 
 
-@pytest.mark.parametrize("module", ["trio_gossip.engine", "trio_gossip.codec"])
+@pytest.mark.parametrize(
+    "module", ["trio_gossip.engine", "trio_gossip.codec", "trio_gossip.services.keys"]
+)
 def test_an_engine_loads_none_of_the_parts_that_do_input_and_output(module: str) -> None:
     done = _run(
         f"""

@@ -29,11 +29,9 @@ def read_keys(path: str | PathLike[str]) -> list[Key]:
             holds nothing of the file.
         OSError: it cannot be read.
     """
-    # The permissions of what is open, not of what the path names a moment later. Opening a pipe
-    # that nobody writes to must not wait.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
-        status = os.fstat(descriptor)
+    # The permissions of what is open, not of what the path names a moment later.
+    with open(path, "rb", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("not a plain file")
         if status.st_uid not in (os.geteuid(), 0):
@@ -58,6 +56,11 @@ def read_keys(path: str | PathLike[str]) -> list[Key]:
     if not keys:
         raise ValueError("no key in it")
     return keys
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Opening a pipe that nobody writes to must not wait."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def write_keys(path: str | PathLike[str], keys: Iterable[Key]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -22,6 +23,12 @@ RETIRED_MAX: Final = 8
 
 GRACE_SECONDS: Final = 86_400.0
 """How long a member that was away may show a removed key to be brought up: a day."""
+
+FELLOWS_SECONDS: Final = 600.0
+"""How long a member that was brought up still does so for others with its former key; not longer
+than the grace."""
+
+_log = logging.getLogger(__name__)
 
 
 class KeyringError(ValueError):
@@ -78,6 +85,7 @@ class Keyring:
             during a rotation, so that it can be brought up; 0.0 for never. Whoever holds a
             removed key within its grace can get the new ones: after a leak remove with
             ``grace=0.0``.
+        path: a key file to write after each change; see :meth:`load`.
         clock: monotonic seconds.
 
     Raises:
@@ -89,6 +97,7 @@ class Keyring:
         keys: Iterable[Key | bytes | str],
         *,
         grace: float = GRACE_SECONDS,
+        path: str | PathLike[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if isinstance(keys, Key | bytes | str):
@@ -103,6 +112,9 @@ class Keyring:
         if not grace >= 0.0:
             raise KeyringError(f"a grace of {grace} seconds")
         self.grace = grace
+        self.path = path
+        self.save_failures = 0
+        """How often the file could not be written after a change."""
         self._clock = clock
         self._snapshot = KeyringSnapshot(found)
 
@@ -130,7 +142,7 @@ class Keyring:
         if ring.find(new.id) is not None:
             raise KeyringError("another key has the same id; generate another one")
         retired = tuple(old for old in ring.retired if old.key != new)
-        self._snapshot = KeyringSnapshot((*ring.keys, new), retired)
+        self._change(KeyringSnapshot((*ring.keys, new), retired))
 
     def use(self, key: Key | bytes | str) -> None:
         """Make an installed key the primary: it seals from now on.
@@ -141,7 +153,7 @@ class Keyring:
         primary = self._installed(key)
         ring = self._snapshot
         others = tuple(other for other in ring.keys if other != primary)
-        self._snapshot = attrs.evolve(ring, keys=(primary, *others))
+        self._change(attrs.evolve(ring, keys=(primary, *others)))
 
     def remove(self, key: Key | bytes | str, *, grace: float | None = None) -> None:
         """Take a key away: it opens nothing from now on.
@@ -163,19 +175,53 @@ class Keyring:
         if seconds > 0.0:
             retired.append(Retired(old, now + seconds))
         keys = tuple(other for other in ring.keys if other != old)
-        self._snapshot = KeyringSnapshot(keys, tuple(retired[-RETIRED_MAX:]))
+        self._change(KeyringSnapshot(keys, tuple(retired[-RETIRED_MAX:])))
+
+    def forget(self, key_id: bytes) -> None:
+        """End the grace of a removed key; nothing happens if there is none of this id."""
+        ring = self._snapshot
+        retired = tuple(old for old in ring.retired if old.key.id != key_id)
+        self._snapshot = attrs.evolve(ring, retired=retired)
 
     def replace(self, keys: Iterable[Key]) -> None:
         """Take over the keys of a member that has been there while this one was away.
 
+        Others may have been away together with it. For :data:`FELLOWS_SECONDS` they are brought up
+        by this one in turn, if they come with the key that it had: or it would have left them.
+
         Raises:
             KeyringError: none, or too many.
         """
-        self._snapshot = Keyring(keys)._snapshot
+        ring, now = Keyring(keys)._snapshot, self._clock()
+        before = self._snapshot.primary
+        retired = [each for each in self._snapshot.retired if now < each.until]
+        seconds = min(self.grace, FELLOWS_SECONDS)
+        if seconds > 0.0:
+            retired.append(Retired(before, now + seconds))
+        kept = [each for each in retired if each.key not in ring.keys]
+        self._change(KeyringSnapshot(ring.keys, tuple(kept[-RETIRED_MAX:])))
 
     def find_retired(self, key_id: bytes) -> Key | None:
         """A removed key with this id that is still within its grace."""
         return self._snapshot.find_retired(key_id, self._clock())
+
+    def _change(self, ring: KeyringSnapshot) -> None:
+        """Take new keys, and write them down before anybody is told that they are there.
+
+        That holds up the run loop for the milliseconds of an fsync, a few times in a rotation:
+        a member that says "installed" and has lost the key after a crash would be worse. A disk
+        that is full must not keep a member from following the others, so a failure is only told.
+        """
+        is_new = ring.keys != self._snapshot.keys
+        self._snapshot = ring
+        if self.path is None or not is_new:
+            return
+        try:
+            self.save(self.path)
+        except OSError as error:
+            self.save_failures += 1
+            reason = error.strerror or type(error).__name__
+            _log.warning("the keyring was changed but not written to %s: %s", self.path, reason)
 
     def _installed(self, key: Key | bytes | str) -> Key:
         found = _key_of(key)
@@ -184,15 +230,27 @@ class Keyring:
         return found
 
     @classmethod
-    def load(cls, path: str | PathLike[str], *, grace: float = GRACE_SECONDS) -> Self:
+    def load(
+        cls,
+        path: str | PathLike[str],
+        *,
+        grace: float = GRACE_SECONDS,
+        autosave: bool = False,
+    ) -> Self:
         """Read a key file: one base64 key on each line, the primary first.
+
+        Args:
+            path: the file.
+            grace: as for a new ring.
+            autosave: write the file again after each change, also one that other members made.
+                If that fails the change stands; it is logged and counted in ``save_failures``.
 
         Raises:
             KeyringError: others can read the file, or it holds no keys.
             OSError: it cannot be read.
         """
         try:
-            return cls(read_keys(path), grace=grace)
+            return cls(read_keys(path), grace=grace, path=path if autosave else None)
         except ValueError as error:
             raise KeyringError(f"{path}: {error}") from None
 

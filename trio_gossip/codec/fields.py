@@ -15,15 +15,30 @@ from trio_gossip.codec.base import DecodeError
 from trio_gossip.members import INCARNATION_MAX, META_BYTES_MAX, NAME_BYTES_MAX
 
 _UINT32_MAX: Final = 2**32 - 1
+_UINT64_MAX: Final = 2**64 - 1
 
 
 def _bad() -> NoReturn:
     raise DecodeError("field")
 
 
+def uint8(value: object) -> int:
+    """A number that fits 8 bits."""
+    if type(value) is not int or not 0 <= value <= 255:
+        _bad()
+    return value
+
+
 def uint32(value: object) -> int:
     """A number that fits 32 bits."""
     if type(value) is not int or not 0 <= value <= _UINT32_MAX:
+        _bad()
+    return value
+
+
+def uint64(value: object) -> int:
+    """A number that fits 64 bits."""
+    if type(value) is not int or not 0 <= value <= _UINT64_MAX:
         _bad()
     return value
 

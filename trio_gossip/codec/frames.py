@@ -16,12 +16,15 @@ from trio_gossip.codec.messages import (
     MessageOpen,
     Record,
     Refusal,
+    ServiceAnswer,
+    ServiceRequest,
     StreamAck,
     StreamPing,
     SyncEnd,
     SyncMembers,
     SyncOpen,
 )
+from trio_gossip.codec.sealed import is_sealed_stream
 from trio_gossip.codec.version import WIRE_VERSION
 
 FRAME_BYTES_MAX: Final = 512 * 1024
@@ -40,6 +43,9 @@ REFUSAL_TEXT_MAX: Final = 200
 STATE_BYTES_MAX: Final = 256 * 1024
 """Bytes of services' state at the end of an exchange."""
 
+SERVICE_BYTES_MAX: Final = 64 * 1024
+"""Bytes of a request to a service, and of its answer."""
+
 _HEADER_BYTES: Final = 4
 
 
@@ -51,11 +57,12 @@ def frame_header(length: int) -> bytes:
 class FrameDecoder:
     """Collects the bytes of one direction of a stream; holds at most one frame."""
 
-    __slots__ = ("_buffer", "_dead")
+    __slots__ = ("_begun", "_buffer", "_dead")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._dead = False
+        self._begun = False
 
     @property
     def buffered(self) -> int:
@@ -88,13 +95,15 @@ class FrameDecoder:
             body = start + _HEADER_BYTES
             length = int.from_bytes(buffer[start:body], "big")
             if not 0 < length <= FRAME_BYTES_MAX:
-                raise DecodeError("frame_length")
+                sealed = not self._begun and is_sealed_stream(bytes(buffer[:260]))
+                raise DecodeError("sealed" if sealed else "frame_length")
             if len(buffer) < body + length:
                 break
             if len(frames) == FRAMES_PER_FEED_MAX:
                 raise DecodeError("frames_too_small")
             frames.append(_decode_frame(bytes(buffer[body : body + length])))
             start = body + length
+            self._begun = True
         del buffer[:start]
         return frames
 
@@ -207,5 +216,20 @@ FRAME_CODERS: Final[
         lambda f: MessageChunk(fields.data(f[0], FRAME_BYTES_MAX)),
     ),
     MessageAck.code: (0, lambda _: [], lambda _: MessageAck()),
+    ServiceRequest.code: (
+        4,
+        lambda m: [m.source, m.target, m.service, m.payload],
+        lambda f: ServiceRequest(
+            fields.name(f[0]),
+            fields.name(f[1]),
+            fields.uint8(f[2]),
+            fields.data(f[3], SERVICE_BYTES_MAX),
+        ),
+    ),
+    ServiceAnswer.code: (
+        1,
+        lambda m: [m.payload],
+        lambda f: ServiceAnswer(fields.data(f[0], SERVICE_BYTES_MAX)),
+    ),
 }
 """By wire code: number of fields, writer, reader."""

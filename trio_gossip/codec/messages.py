@@ -260,6 +260,25 @@ class MessageAck:
     code: ClassVar[int] = 24
 
 
+@attrs.define(slots=True, weakref_slot=False)
+class ServiceRequest:
+    """Asks a service of a member. The payload is the service's own and may hold a secret."""
+
+    code: ClassVar[int] = 25
+    source: str
+    target: str
+    service: int
+    payload: bytes = attrs.field(repr=False)
+
+
+@attrs.define(slots=True, weakref_slot=False)
+class ServiceAnswer:
+    """Answers a :class:`ServiceRequest`."""
+
+    code: ClassVar[int] = 26
+    payload: bytes = attrs.field(repr=False)
+
+
 Frame: TypeAlias = (
     SyncOpen
     | SyncMembers
@@ -270,5 +289,7 @@ Frame: TypeAlias = (
     | MessageOpen
     | MessageChunk
     | MessageAck
+    | ServiceRequest
+    | ServiceAnswer
 )
 """What a stream carries, one after another."""

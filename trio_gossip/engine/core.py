@@ -7,16 +7,18 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec import DecodeError, NativeCodec
+from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.clock import StallClock
 from trio_gossip.engine.node import ANSWERS_MAX, Node
 from trio_gossip.engine.parts import Parts
 from trio_gossip.engine.presence import Presence
-from trio_gossip.engine.statistics import EngineStatistics
+from trio_gossip.engine.view import EngineView
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.members import Member, MemberState
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
     from trio_gossip.addresses import Address
     from trio_gossip.codec import Codec
@@ -24,12 +26,17 @@ if TYPE_CHECKING:
     from trio_gossip.engine.membership import Membership
     from trio_gossip.engine.outputs import ExchangeId, Output, Token
     from trio_gossip.failures import DialFailure
+    from trio_gossip.services.base import Service
 
 COMMANDS_MAX: Final = 4096
 """Commands (joins, pings, reliable messages) that the local program may have under way."""
 
 LONG_STALL: Final = 1.0
 """A stall beyond this many seconds lowers our own health by two steps instead of one."""
+
+STRANGER_PACKETS_PER_SECOND: Final = 1000.0
+"""Packets a second from addresses that no member has; further ones are counted and dropped unread.
+Members that join are strangers for a moment, and reading a packet of claims costs up to 0.4 ms."""
 
 TIMERS_MAX: Final = 64
 """Deadlines served in one turn; should more be due, the driver yields in between."""
@@ -39,7 +46,7 @@ ROUNDING: Final = 1e-6
 engine's rounds, and a deadline that is due but not quite would be asked for for ever."""
 
 
-class Engine:
+class Engine(EngineView):
     """One member of a cluster, without any input or output of its own.
 
     The contract:
@@ -68,10 +75,12 @@ class Engine:
         table: where the members are kept, which nobody else may use; empty by default. If it
             has a row of this member's name already, that must be this very member. The other
             members in it must be alive; they are known from the start and make no events.
+        services: what rides on the core; none of them may serve another engine.
 
     Raises:
         ConfigError: this member's own announcement would not fit a packet.
-        LocalProtocolError: ``table`` has another claim for this name.
+        LocalProtocolError: ``table`` has another claim for this name, or two services have one
+            code.
     """
 
     def __init__(
@@ -84,6 +93,7 @@ class Engine:
         incarnation: int = 1,
         codec: Codec | None = None,
         table: Membership | None = None,
+        services: Sequence[Service] = (),
     ) -> None:
         me = Member(
             config.name,
@@ -95,9 +105,10 @@ class Engine:
         )
         limit = min(packet_limit, config.packet_bytes_max)
         self._node = Node(config, me, codec or NativeCodec(), rng, limit, table=table)
-        self._parts = Parts(self._node)
+        self._parts = Parts(self._node, services)
         self._presence = Presence(self._node, self._parts)
         self._clock = StallClock(config.stall_threshold)
+        self._strangers = TokenBucket(STRANGER_PACKETS_PER_SECOND, STRANGER_PACKETS_PER_SECOND)
         self._started = False
 
     # -- commands: what the local program wants -----------------------------------------
@@ -213,10 +224,30 @@ class Engine:
         self._parts.pinger.ping(member, token)
         return self._node.outbox.take()
 
+    def call_service(
+        self, service: int, command: object, *, token: Token, now: float
+    ) -> list[Output]:
+        """Give a command to a service; completes with what the service says.
+
+        Raises:
+            LocalProtocolError: there is no such service, it does not take the command, or this
+                member has left.
+        """
+        self._presence.check_present()
+        called = self._parts.requests.service(service)
+        self._command(token, now)
+        try:
+            called.call(command, token)
+        except LocalProtocolError:
+            del self._node.outbox.commands[token]
+            raise
+        return self._node.outbox.take()
+
     def abandon(self, token: Token, *, now: float) -> list[Output]:
         """The caller of a command is gone: end its stream, tell nobody."""
         self._begin(now)
         self._parts.streams.cancel(self._node.outbox.commands.pop(token, None))
+        self._parts.requests.abandon(token)
         return self._node.outbox.take()
 
     # -- the world ----------------------------------------------------------------------
@@ -225,10 +256,15 @@ class Engine:
         """A datagram arrived."""
         self._begin(now)
         node = self._node
+        if not node.table.knows_address(source) and not self._strangers.take(node.now):
+            node.counters.bump("packet_over_rate")  # not even looked at: that is what costs
+            return node.outbox.take()
         try:
             messages = node.codec.unpack_untrusted(data)
         except DecodeError as error:
             node.counters.bump(f"packet_{error.reason}")
+            if error.reason == "sealed":
+                node.sealed_peer = source
             return node.outbox.take()
         handlers = self._parts.messages
         node.allowance = len(data)
@@ -243,6 +279,12 @@ class Engine:
         self._node.counters.bump("packet_refused" if known else "packet_refused_stranger")
         return self._node.outbox.take()
 
+    def take_sealed_peer(self) -> Address | None:
+        """Who sent something sealed since this was last asked, for a line in the log."""
+        node = self._node
+        peer, node.sealed_peer = node.sealed_peer, None
+        return peer
+
     def new_exchange(self) -> ExchangeId:
         """An id for a stream that a peer opened."""
         return self._parts.streams.allocate()
@@ -255,10 +297,12 @@ class Engine:
         self._parts.streams.accepted(exchange, source, names)
         return self._node.outbox.take()
 
-    def exchange_opened(self, exchange: ExchangeId, *, now: float) -> list[Output]:
-        """A stream that the engine asked for is open."""
+    def exchange_opened(
+        self, exchange: ExchangeId, names: tuple[str, ...] = (), *, now: float
+    ) -> list[Output]:
+        """A stream that the engine asked for is open. ``names`` are as in an accepted one."""
         self._begin(now)
-        self._parts.streams.opened(exchange)
+        self._parts.streams.opened(exchange, names)
         return self._node.outbox.take()
 
     def exchange_received(self, exchange: ExchangeId, data: bytes, *, now: float) -> list[Output]:
@@ -280,11 +324,13 @@ class Engine:
         return self._node.outbox.take()
 
     def exchange_failed(
-        self, exchange: ExchangeId, failure: DialFailure, *, now: float
+        self, exchange: ExchangeId, failure: DialFailure, detail: str = "", *, now: float
     ) -> list[Output]:
-        """A stream could not be opened, broke, or was ended by the peer."""
+        """A stream could not be opened, broke, or was ended by the peer. ``detail`` is what the
+        transport has to say of it, in one line for a person.
+        """
         self._begin(now)
-        self._parts.streams.failed(exchange, failure)
+        self._parts.streams.failed(exchange, failure, detail)
         return self._node.outbox.take()
 
     # -- time ---------------------------------------------------------------------------
@@ -310,52 +356,6 @@ class Engine:
                 break
             handlers[key[0]](key[1])
         return node.outbox.take()
-
-    # -- looking, never changing --------------------------------------------------------
-
-    @property
-    def local(self) -> Member:
-        """This member."""
-        return self._node.me.member
-
-    @property
-    def version(self) -> int:
-        """The table's version, as in events."""
-        return self._node.table.version
-
-    @property
-    def health_score(self) -> int:
-        """This node's own health; 0 is healthy."""
-        return self._node.awareness.score
-
-    def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002 - public name
-        """Alive and suspect members, this one included; with ``all`` also failed and left."""
-        return tuple(entry.member for entry in self._node.table if all or entry.member.is_active)
-
-    def member(self, name: str) -> Member | None:
-        """One member in whatever state, while it is in the table."""
-        entry = self._node.table.get(name)
-        return None if entry is None else entry.member
-
-    def statistics(self) -> EngineStatistics:
-        """Counters and sizes."""
-        node = self._node
-        _, reason = node.timers.earliest()
-        return EngineStatistics(
-            counters=dict(node.counters),
-            active=node.table.active,
-            members=len(node.table),
-            health_score=node.awareness.score,
-            membership_queue=len(node.queue.membership),
-            user_queue=len(node.queue.user),
-            exchanges=len(self._parts.streams),
-            questions=len(node.questions),
-            timers=len(node.timers),
-            next_deadline_reason="" if reason is None else reason[0],
-            stalls=self._clock.stalls,
-            stalled_seconds=self._clock.stalled,
-            lateness_max=self._clock.lateness_max,
-        )
 
     # -- inside -------------------------------------------------------------------------
 

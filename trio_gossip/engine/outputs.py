@@ -39,7 +39,7 @@ class SendFrame:
     """Write bytes to a stream. With ``more``, call ``exchange_writable`` when they are written."""
 
     exchange: ExchangeId
-    data: bytes
+    data: bytes = attrs.field(repr=False)  # it may hold a key
     more: bool = False
 
 

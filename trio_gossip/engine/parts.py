@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trio_gossip.codec.messages import (
@@ -32,6 +32,7 @@ from trio_gossip.engine.prober import Prober
 from trio_gossip.engine.refutation import Refutation
 from trio_gossip.engine.rejoin import Rejoin
 from trio_gossip.engine.relay import Relay
+from trio_gossip.engine.requests import Requests
 from trio_gossip.engine.streams import Streams
 from trio_gossip.engine.sync import Sync
 from trio_gossip.engine.takeover import Takeover
@@ -40,12 +41,13 @@ from trio_gossip.events import Reason
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.engine.node import Node
+    from trio_gossip.services.base import Service
 
 
 class Parts:
     """The parts, wired. Each knows the node and the parts below it, none knows the engine."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, services: Sequence[Service] = ()) -> None:
         self.streams = Streams(node)
         self.refutation = Refutation(node)
         admission = Admission(node)
@@ -60,7 +62,10 @@ class Parts:
         self.mail = Mail(node, self.streams)
         self.pinger = Pinger(node)
         self.gossiper = Gossiper(node)
-        self.streams.accept_session = lambda: Accepting(node, self.streams, self.sync, self.mail)
+        self.requests = Requests(node, self.streams, services)
+        self.streams.accept_session = lambda: Accepting(
+            node, self.streams, self.sync, self.mail, self.requests
+        )
         self.messages = self._message_handlers(node)
         self.timers = self._timer_handlers()
 
@@ -103,6 +108,7 @@ class Parts:
             "leave_timeout": lambda _: self.leaving.timeout(),
             "exchange": self.streams.timeout,
             "exchange_life": self.streams.timeout,
+            "service": self.requests.timeout,
         }
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.transports.sealing.helpers import K1, K2, K3
 from trio_gossip_transports import Key, Keyring, KeyringError
-from trio_gossip_transports.keyring import KEYS_MAX, RETIRED_MAX
+from trio_gossip_transports.keyring import FELLOWS_SECONDS, KEYS_MAX, RETIRED_MAX
 
 
 class Clock:
@@ -175,3 +175,23 @@ def test_an_error_names_a_key_by_its_id_alone():
         Keyring([K1]).use(K2)
     assert Key(K2).fingerprint in str(caught.value)
     assert Key(K2).text not in str(caught.value)
+
+
+def test_a_ring_that_was_replaced_brings_up_those_with_its_former_primary_for_a_while():
+    now = [100.0]
+    ring = Keyring([K1, K3], clock=lambda: now[0])
+    ring.replace([K2])
+    assert ring.list() == (Key(K2),)
+    assert ring.find_retired(Key(K1).id) == Key(K1)
+    assert ring.find_retired(Key(K3).id) is None, "nobody was let in with that one"
+    now[0] += FELLOWS_SECONDS
+    assert ring.find_retired(Key(K1).id) is None
+
+
+def test_a_ring_that_was_replaced_never_retires_what_is_on_it_and_keeps_no_grace_without_one():
+    ring = Keyring([K1])
+    ring.replace([K2, K1])
+    assert ring.find_retired(Key(K1).id) is None
+    strict = Keyring([K1], grace=0.0)
+    strict.replace([K2])
+    assert strict.find_retired(Key(K1).id) is None

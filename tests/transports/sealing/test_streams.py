@@ -305,3 +305,63 @@ def test_any_records_of_who_has_the_key(records: list[tuple[int, bytes]]):
                 assert target.feed_untrusted(record) == (content if kind == 0 else b"")
             except SealedStreamError:
                 break
+
+
+# -- a key that is on the ring, and not the one in use ----------------------------------
+
+
+def test_who_lacks_the_key_in_use_is_given_it_although_its_own_still_opens():
+    """It was away when the new key was installed, and came back before the old one was removed."""
+    opener, acceptor = ends(ours=Keyring([K1]), theirs=Keyring([K2, K1]))
+    acceptor.feed_untrusted(taken(opener))
+    opener.feed_untrusted(taken(acceptor))
+    assert not opener.ready
+    assert not opener.can_seal
+    with pytest.raises(SealedStreamError, match="has not got the key that we use"):
+        acceptor.feed_untrusted(taken(opener))
+    assert not acceptor.can_seal
+    with pytest.raises(NewKeyringError) as caught:
+        opener.feed_untrusted(taken(acceptor))
+    assert caught.value.keys == (Key(K2), Key(K1))
+
+
+def test_who_has_the_key_in_use_and_seals_with_another_one_just_talks():
+    opener, acceptor, _, _ = shaken(ours=Keyring([K1, K2]), theirs=Keyring([K2, K1]))
+    assert acceptor.feed_untrusted(opener.seal(b"between install and use")) == (
+        b"between install and use"
+    )
+    assert opener.feed_untrusted(acceptor.seal(b"yes")) == b"yes"
+
+
+@pytest.mark.parametrize("ring", [Keyring([K1]), Keyring([K1, K2])])
+def test_keys_are_given_to_nobody_who_asks_with_the_key_in_use(ring: Keyring):
+    opener, acceptor, _, _ = shaken(theirs=ring)
+    with pytest.raises(SealedStreamError, match="unknown kind"):
+        acceptor.feed_untrusted(opener._ours.seal(b"\5", b""))
+    assert not taken(acceptor)
+
+
+@pytest.mark.parametrize("kind", [b"\4", b"\5"])
+def test_words_of_the_other_side_make_no_sense_here(kind: bytes):
+    opener, acceptor, _, _ = shaken()
+    receiver = acceptor if kind == b"\4" else opener
+    sender = opener if kind == b"\4" else acceptor
+    with pytest.raises(SealedStreamError, match="unknown kind"):
+        receiver.feed_untrusted(sender._ours.seal(kind, Key(K3).id))
+
+
+def test_a_stranger_who_only_knows_the_id_of_a_key_gets_no_keyring():
+    """Its preface is a copy: it cannot seal the question."""
+    opener, acceptor = ends(ours=Keyring([K1]), theirs=Keyring([K2, K1]))
+    acceptor.feed_untrusted(taken(opener))
+    taken(acceptor)
+    with pytest.raises(SealedStreamError):
+        acceptor.feed_untrusted((1 + 16 + 4).to_bytes(4, "big") + bytes(21))
+    assert K2 not in taken(acceptor)
+
+
+def test_a_ring_without_grace_gives_its_keys_to_nobody():
+    opener, acceptor, _, _ = shaken(ours=Keyring([K1]), theirs=Keyring([K2, K1], grace=0.0))
+    assert acceptor.feed_untrusted(opener.seal(b"it just talks")) == b"it just talks"
+    with pytest.raises(SealedStreamError, match="unknown kind"):
+        acceptor.feed_untrusted(opener._ours.seal(b"\5", b""))

@@ -1,0 +1,1 @@
+"""What rides on the core: services, as pure as the engine that carries them."""

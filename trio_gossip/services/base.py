@@ -1,0 +1,113 @@
+"""What a service is to the engine, and what the engine is to a service."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import random
+
+    from trio_gossip.members import Member
+
+Answered: TypeAlias = Callable[[bytes | Exception], None]
+"""Takes the answer to a request, or what became of it: a
+:class:`~trio_gossip.PeerUnreachableError` or a :class:`~trio_gossip.RemoteProtocolError`."""
+
+
+class RequestRefusedError(ValueError):
+    """A request of a peer that a service will not answer. The peer's fault; it is told the text,
+    of which 200 characters travel. State: nothing has changed.
+    """
+
+
+class Host(Protocol):
+    """What the engine gives to a service. To be used within a call of the service only."""
+
+    @property
+    def name(self) -> str:
+        """This member's name."""
+        ...
+
+    @property
+    def now(self) -> float:
+        """The time of this turn, in seconds of the engine's own clock."""
+        ...
+
+    @property
+    def rng(self) -> random.Random:
+        """The engine's one source of chance."""
+        ...
+
+    def members(self) -> tuple[Member, ...]:
+        """Alive and suspect members, this one included, always in the same order."""
+        ...
+
+    def request(self, member: str, payload: bytes, answered: Answered) -> None:
+        """Ask the same service of another member, by stream.
+
+        ``answered`` is called once, in a later turn, within ``stream_timeout`` seconds of the
+        last sign of life.
+
+        Raises:
+            LocalProtocolError: no such active member, it is this one, the payload is too large,
+                or too many requests are under way. ``answered`` is not called then.
+        """
+        ...
+
+    def complete(self, token: int, result: object = None, error: Exception | None = None) -> None:
+        """End a command that :meth:`Service.call` took; nothing happens if it was abandoned."""
+        ...
+
+    def set_deadline(self, at: float) -> None:
+        """Have :meth:`Service.handle_timeout` called at ``at``, as :attr:`now` counts. Replaces
+        the one before; ``math.inf`` for never.
+        """
+        ...
+
+    def bump(self, counter: str) -> None:
+        """Count something. The name is from the service's code, never from the network."""
+        ...
+
+
+class Service(ABC):
+    """A sans-IO machine that rides on the core.
+
+    The contract is that of the engine: no trio, no clock, no socket, no chance of its own. The
+    engine calls it within a turn, and what it asks of its :class:`Host` becomes outputs of that
+    turn. One service belongs to one engine.
+
+    Attributes:
+        code: names the service on the wire, 0 to 255; the same at all members.
+    """
+
+    code: int
+
+    @abstractmethod
+    def attach(self, host: Host) -> None:
+        """The engine is made. Once, before anything else; there is no turn yet."""
+
+    @abstractmethod
+    def call(self, command: object, token: int) -> None:
+        """Begin a command of the local program. Its end is told to :meth:`Host.complete`, now or
+        in a later turn.
+
+        Raises:
+            LocalProtocolError: misuse; nothing has changed.
+        """
+
+    def abandon(self, token: int) -> None:  # noqa: B027 - not every service has to care
+        """Who called is gone. Also called with tokens that are not this service's."""
+
+    @abstractmethod
+    def answer_untrusted(self, payload: bytes, source: str) -> bytes:
+        """Answer a request of ``source``, an active member, now.
+
+        Raises:
+            RequestRefusedError: it makes no sense or is not allowed. Nothing else may be raised,
+                whatever the payload is.
+        """
+
+    def handle_timeout(self) -> None:  # noqa: B027 - not every service has a deadline
+        """The deadline is there; it is forgotten unless it is set again."""
