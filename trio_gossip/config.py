@@ -10,7 +10,7 @@ import attrs
 from trio_gossip.addresses import Address
 from trio_gossip.config_faults import config_faults
 from trio_gossip.errors import ConfigError
-from trio_gossip.members import Member, Versions
+from trio_gossip.members import Candidate, Member, Versions
 
 
 @attrs.frozen(kw_only=True)
@@ -97,9 +97,10 @@ class Config:
     message_bytes_max: int = 20 * 1024 * 1024
     """Largest message that is sent or accepted by stream."""
 
-    admit: Callable[[Member], bool] | None = None
-    """Veto: asked for each member that is new, comes back or changes. Must not block; what it
-    raises stops the cluster."""
+    admit: Callable[[Candidate], bool] | None = None
+    """Veto: asked for each member that is new, comes back or changes. It gets a
+    :class:`~trio_gossip.Candidate`: a member, and the names for which the transport vouches. Must
+    not block; what it raises stops the cluster."""
     allowed_networks: tuple[str, ...] = ()
     """CIDR blocks in which members may have their address; empty allows every address."""
     seed: int | None = None

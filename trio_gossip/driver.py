@@ -15,6 +15,7 @@ turn and its performance have no checkpoint between them, so that no lock is nee
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -37,7 +38,9 @@ from trio_gossip.engine.outputs import (
 )
 from trio_gossip.errors import ConfigError, LocalProtocolError
 from trio_gossip.events import Lagged, MessageReceived, NameConflict
+from trio_gossip.exposure import warn_if_open
 from trio_gossip.history import History
+from trio_gossip.services.keys import Keys
 from trio_gossip.subscription import Subscriptions
 from trio_gossip.unwrapping import raise_unwrapped
 
@@ -49,9 +52,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SEALED_SECONDS: Final = 60.0
+"""That peers seal and this node does not is logged once in so many seconds; the rest is counted."""
+
 DRAIN_BATCHES: Final = 64
 """Batches of packets taken before a due timer runs: all of a socket's buffer in normal times,
 and still a bound for a flood."""
+
+DRAIN_SECONDS: Final = 0.05
+"""How long that may take: with packets that cost much it must not itself make timers late, which
+would count as a stall of this process (``stall_threshold``)."""
 
 
 @attrs.define(eq=False)
@@ -90,12 +100,14 @@ class Driver:
             rng=random.Random(config.seed),
             packet_limit=transport.packet_limit,
             incarnation=incarnation,
+            services=() if transport.keyring is None else (Keys(transport.keyring),),
         )
         self.conduits = Conduits(self)
         self._commands: dict[Token, _Command] = {}
         self._last_token = 0
         self._waiting: trio.CancelScope | None = None
         self._dead = False
+        self._sealed_told = -math.inf
         self._ended = trio.Event()
         self.stopped = False
         """True once no further turn may be taken."""
@@ -108,6 +120,7 @@ class Driver:
             async with trio.open_nursery() as nursery:
                 self.conduits.nursery = nursery
                 try:
+                    warn_if_open(self.transport)
                     self.turn(self.engine.start)
                     nursery.start_soon(self._until_dead, self.conduits.accept_streams)
                     task_status.started()
@@ -157,12 +170,15 @@ class Driver:
 
     def _drain(self) -> None:
         engine = self.engine
+        until = trio.current_time() + DRAIN_SECONDS
         for _ in range(DRAIN_BATCHES):
             packets = self.transport.receive_packets_nowait()
             if not packets:
                 return
             for data, source in packets:
                 self.turn(engine.receive_packet, data, source)
+            if trio.current_time() >= until:
+                return
 
     # -- performing ---------------------------------------------------------------------
 
@@ -189,8 +205,22 @@ class Driver:
                 self.transport.send_packet(output.data, output.address, output.peer_name)
             else:
                 self._perform(output)
+        peer = self.engine.take_sealed_peer()
+        if peer is not None:
+            self._tell_sealed(peer)
         if self._waiting is not None:
             self._waiting.deadline = self.engine.next_deadline
+
+    def _tell_sealed(self, peer: Address) -> None:
+        """One line for a person, now and then: the two will never understand each other."""
+        now = trio.current_time()
+        if now - self._sealed_told >= SEALED_SECONDS:
+            self._sealed_told = now
+            logger.warning(
+                "%s seals what it sends, and this node has no keys to open it: give its transport"
+                " the keys of the cluster (EncryptedTransport), the same label and format",
+                peer,
+            )
 
     def _perform(self, output: Output) -> None:
         match output:

@@ -108,6 +108,22 @@ class Member:
         return self.state is MemberState.ALIVE or self.state is MemberState.SUSPECT
 
 
+@attrs.frozen(slots=True, weakref_slot=False)
+class Candidate(Member):
+    """What the ``admit`` hook of :class:`~trio_gossip.Config` is asked about.
+
+    Attributes:
+        authenticated_names: the names for which the transport vouches, if the member says this of
+            itself on a stream on which it does: :class:`.TLSTransport` gives those of the
+            certificate, and ``name`` is one of them. Empty for everything else: what others tell
+            of a member, what comes in packets, and all that comes without certificates. Most
+            members hear of most others first from somebody else, so to refuse what comes
+            without names is to keep honest members out.
+    """
+
+    authenticated_names: tuple[str, ...] = ()
+
+
 def name_fault(name: str) -> str | None:
     """Say in a few words why ``name`` cannot name a member; None when it can."""
     if not name:

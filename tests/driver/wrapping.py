@@ -5,6 +5,7 @@ from __future__ import annotations
 import trio
 
 from trio_gossip import Address, Packet, Transport
+from trio_gossip.services.key_store import KeyStore
 from trio_gossip.transport import Refused
 
 
@@ -21,6 +22,10 @@ class WrappedTransport(Transport):
     @property
     def packet_limit(self) -> int:
         return self.inner.packet_limit
+
+    @property
+    def keyring(self) -> KeyStore | None:
+        return self.inner.keyring
 
     def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:
         self.inner.send_packet(data, address, peer_name)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trio.abc import Stream
 
     from trio_gossip.addresses import Address
+    from trio_gossip.services.key_store import KeyStore
 
 
 class BlocklistTransport(Transport):
@@ -34,6 +35,14 @@ class BlocklistTransport(Transport):
     @property
     def packet_limit(self) -> int:
         return self.inner.packet_limit  # a wrapper that adds 12 bytes returns 12 less
+
+    @property
+    def keyring(self) -> KeyStore | None:
+        return self.inner.keyring
+
+    @property
+    def is_protected(self) -> bool:
+        return self.inner.is_protected
 
     def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:
         if address.host in self.blocked:

@@ -11,7 +11,7 @@ from trio.testing import MockClock as Clock
 
 from tests.transports.socket_helpers import LOOPBACK
 from tests.transports.tls_helpers import OTHER_CA, contexts, named
-from trio_gossip import Config, JoinError, MessageReceived, open_cluster
+from trio_gossip import Candidate, Config, JoinError, MessageReceived, open_cluster
 from trio_gossip.transport import DialError
 from trio_gossip_transports import MemoryNetwork, open_socket_transport
 from trio_gossip_transports.encrypted import EncryptedTransport
@@ -155,3 +155,27 @@ async def test_who_uses_the_name_of_another_does_not_join(
         with pytest.raises(JoinError) as caught:
             await b.join([str(a.local.address)])
         assert "your certificate does not name b" in str(caught.value.exceptions)
+
+
+async def test_a_seed_that_uses_the_name_of_another_is_not_believed(autojump_clock: Clock) -> None:
+    network = MemoryNetwork()
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def admit(candidate: Candidate) -> bool:
+        asked.append((candidate.name, candidate.authenticated_names))
+        return True
+
+    async with (
+        only_tls(network.transport("host-1"), "z") as bad,
+        only_tls(network.transport("host-2"), "c") as good,
+        only_tls(network.transport("host-3"), "b") as ours,
+        open_cluster(Config.local(name="a"), bad) as a,  # its certificate says z
+        open_cluster(Config.local(name="c"), good) as c,
+        open_cluster(Config.local(name="b", admit=admit), ours) as b,
+    ):
+        with pytest.raises(JoinError) as caught:
+            await b.join([str(a.local.address)])
+        assert "your certificate does not name a" in str(caught.value.exceptions)
+        assert asked == []
+        await b.join([str(c.local.address)])
+        assert asked[0] == ("c", ("c",))

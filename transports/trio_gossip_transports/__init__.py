@@ -4,8 +4,8 @@ Each is a :class:`trio_gossip.transport.Transport`. :func:`open_socket_transport
 TCP on one port. :class:`MemoryNetwork` connects clusters inside one process over links that
 lose, delay, repeat, reorder and cut, by a seed. :class:`EncryptedTransport` seals what any other
 transport carries, with the keys of a :class:`Keyring`; :class:`TLSTransport` puts its streams
-under mutual TLS. The dependency goes one way: this package imports trio_gossip and is never
-imported by it.
+under mutual TLS, and its packets if you like. The dependency goes one way: this package imports
+trio_gossip and is never imported by it.
 
 Where to look, each file resting on those to its right::
 
@@ -13,6 +13,7 @@ Where to look, each file resting on those to its right::
     network  <-  memory  <-  fabric, streams  <-  links
     encrypted  <-  encrypted_stream  <-  sealing  <-  keyring  <-  key_file  <-  keys
     tls  <-  tls_accepting  <-  tls_handshake  <-  tls_stream, tls_contexts, tls_faults
+    tls  <-  tls_packets  <-  tls_packet_table  <-  tls_packet_link  <-  tls_packet_inbox
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from trio_gossip_transports.sockets import (
 from trio_gossip_transports.tls import TLSStatistics, TLSTransport
 from trio_gossip_transports.tls_contexts import tls_contexts
 from trio_gossip_transports.tls_faults import TLSFault
+from trio_gossip_transports.tls_packets import TLSPacketStatistics
 
 __all__ = [
     "EncryptedStatistics",
@@ -44,6 +46,7 @@ __all__ = [
     "SocketStatistics",
     "SocketTransport",
     "TLSFault",
+    "TLSPacketStatistics",
     "TLSStatistics",
     "TLSTransport",
     "open_socket_transport",

@@ -12,6 +12,7 @@ from trio_gossip.failures import DialFailure
 from trio_gossip.transport import DialError, Packet, Refused, Transport
 from trio_gossip_transports.encrypted_stream import EncryptedStream
 from trio_gossip_transports.keyring import Keyring, KeyringError
+from trio_gossip_transports.keyring_store import KeyringStore
 from trio_gossip_transports.sealing.base import Trouble
 from trio_gossip_transports.sealing.memberlist import MemberlistSealer
 from trio_gossip_transports.sealing.memberlist_cipher import label_header
@@ -104,6 +105,7 @@ class EncryptedTransport(Transport):
         self.send_plain = send_plain
         self._inner = inner
         self._keyring = keyring
+        self._store = KeyringStore(keyring, self._key_fault)
         self._label = label
         self._is_native = sealing == "native"
         self._sealer: PacketSealer = (
@@ -132,6 +134,22 @@ class EncryptedTransport(Transport):
         """35 bytes less than the transport below takes; 29 and the label with ``memberlist``."""
         return self._inner.packet_limit - self._sealer.overhead
 
+    @property
+    def keyring(self) -> KeyringStore:
+        """The keys that :attr:`.Cluster.keys` changes."""
+        return self._store
+
+    def _key_fault(self) -> str:
+        """Keys must not travel in the clear, nor may just anybody send some."""
+        if self.send_plain or self.accept_plain:
+            return "it still sends or takes what is not sealed"
+        return ""
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether nothing plain is sent or taken now, or the transport below protects it."""
+        return not (self.accept_plain or self.send_plain) or self._inner.is_protected
+
     # -- datagrams ----------------------------------------------------------------------
 
     def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:
@@ -150,6 +168,9 @@ class EncryptedTransport(Transport):
         """Wait until a datagram came that is sealed as it should be."""
         while True:
             packets = self._opened(await self._inner.receive_packets())
+            # Nothing but junk: look on without a turn of the event loop. Each of those has other
+            # work in it, and what a flood does not let us read in time the kernel drops.
+            packets = packets or self.receive_packets_nowait()
             if packets:
                 return packets
 

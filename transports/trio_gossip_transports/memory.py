@@ -55,6 +55,11 @@ class MemoryTransport(Transport):
         """Most bytes in one datagram, the same in the whole network."""
         return self._fabric.packet_limit
 
+    @property
+    def is_protected(self) -> bool:
+        """Always: nothing leaves this process, whatever its addresses look like."""
+        return True
+
     def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:
         """Send one datagram. See :meth:`Transport.send_packet`.
 

@@ -54,6 +54,7 @@ class TLSAccepter:
         inner: the transport below; nobody else accepts from it.
         shake: makes a stream secure or raises :class:`HandshakeError`; it owns the stream.
         failed: told where each failed handshake came from, and why.
+        takes: asked of each secure stream; True if it has taken the stream over for itself.
 
     Raises:
         RuntimeError: trio does not run.
@@ -64,11 +65,13 @@ class TLSAccepter:
         inner: Transport,
         shake: Callable[[trio.abc.Stream], Awaitable[TLSStream]],
         failed: Callable[[Address, HandshakeError], None],
+        takes: Callable[[TLSStream, Address], bool] = lambda _stream, _source: False,
     ) -> None:
         self.accepted = 0
         self._inner = inner
         self._shake = shake
         self._failed = failed
+        self._takes = takes
         self._busy = OneAtATime("another task is already accepting streams")
         self._handshakes: dict[_Handshake, None] = {}
         self._per_host: dict[str, int] = {}
@@ -177,8 +180,9 @@ class TLSAccepter:
             with scope:
                 stream = await self._shake(inner)
                 # No await before it: the peer was told that it is welcome.
-                self._ready.append((stream, source))
-                self._has_ready.set()
+                if not self._takes(stream, source):
+                    self._ready.append((stream, source))
+                    self._has_ready.set()
             if scope.cancelled_caught:
                 crowded_out = handshake.is_crowded_out
                 fault = TLSFault.CROWDED_OUT if crowded_out else TLSFault.TIMED_OUT

@@ -30,6 +30,7 @@ class TLSFault(StrEnum):
     BROKEN = "broken"
     TIMED_OUT = "timed_out"
     CROWDED_OUT = "crowded_out"
+    PACKETS_DIFFER = "packets_differ"
     OTHER = "other"
 
     @property
@@ -57,6 +58,7 @@ _TEXTS: Final = {
     TLSFault.BROKEN: "broke the connection during the TLS handshake",
     TLSFault.TIMED_OUT: "did not finish the TLS handshake in time",
     TLSFault.CROWDED_OUT: "was too slow in the TLS handshake while many others waited",
+    TLSFault.PACKETS_DIFFER: "carries packets in another way (datagrams or streams)",
     TLSFault.OTHER: "failed in the TLS handshake",
 }
 

@@ -23,6 +23,17 @@ NO_NAME: Final = b"\x02"
 """First and last byte of an acceptor: the certificate of the opener names nobody."""
 
 
+PACKETS_DIFFER: Final = b"\x03"
+"""First and last byte of an acceptor: one of us carries packets in streams, the other does not."""
+
+ALPN_PACKETS: Final = "trio-gossip/packets"
+"""What the opener of a connection for packets asks for by ALPN (RFC 7301)."""
+
+ALPN_STREAMS: Final = "trio-gossip/streams"
+"""The same for every other stream, where packets travel in streams. Where they are datagrams
+nobody asks for anything."""
+
+
 class _KeepsOutgoing:
     """A context that remembers where its stream puts what it wants to send.
 
@@ -32,8 +43,9 @@ class _KeepsOutgoing:
 
     outgoing: ssl.MemoryBIO | None = None
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, asks_for: str | None) -> None:
         self._context = context
+        self._asks_for = asks_for
 
     def wrap_bio(
         self,
@@ -44,6 +56,9 @@ class _KeepsOutgoing:
     ) -> ssl.SSLObject:
         """As :meth:`ssl.SSLContext.wrap_bio`."""
         self.outgoing = outgoing
+        if self._asks_for is not None:
+            # OpenSSL copies it from the context into the connection, here and now.
+            self._context.set_alpn_protocols([self._asks_for])
         return self._context.wrap_bio(
             incoming, outgoing, server_side=server_side, server_hostname=server_hostname
         )
@@ -56,6 +71,7 @@ async def shake_hands(
     accepted: bool,
     wanted: str | None = None,
     require_name: bool = True,
+    protocols: tuple[str, ...] = (),
 ) -> TLSStream:
     """Make a stream secure. Owns ``inner``: it is closed when anything goes wrong.
 
@@ -65,32 +81,42 @@ async def shake_hands(
         accepted: whether the peer opened the stream.
         wanted: the name that the certificate of the peer must have; None for any.
         require_name: whether that is demanded, and that there is a name at all.
+        protocols: the one to ask for by ALPN or, on an accepted stream, those that are known: the
+            context has them. One of them must be agreed on. Empty: none is asked for.
 
     Raises:
         HandshakeError: the peer is not somebody to talk to.
     """
-    keeper = _KeepsOutgoing(context)
+    keeper = _KeepsOutgoing(context, None if accepted or not protocols else protocols[0])
     try:
         try:
             secured = trio.SSLStream(inner, cast("ssl.SSLContext", keeper), server_side=accepted)
             await secured.do_handshake()
             names = names_of(secured.getpeercert())
+            agreed = secured.selected_alpn_protocol()
+            differs = bool(protocols) and agreed not in protocols
             if accepted:
-                await secured.send_all(WELCOME if names or not require_name else NO_NAME)
+                verdict = WELCOME if names or not require_name else NO_NAME
+                await secured.send_all(PACKETS_DIFFER if differs else verdict)
             else:
                 _check_answer(bytes(await secured.receive_some(1)))
         except trio.BrokenResourceError as error:
             await _send_alert(inner, keeper)
             raise handshake_error(error) from error
-        if require_name:
-            _check_names(names, wanted)
+        _check_peer(names, wanted, require_name=require_name, differs=differs)
     except BaseException:
         await trio.aclose_forcefully(inner)
         raise
-    return TLSStream(secured, names if require_name else ())
+    return TLSStream(secured, names if require_name else (), carries_packets=agreed == ALPN_PACKETS)
 
 
-def _check_names(names: tuple[str, ...], wanted: str | None) -> None:
+def _check_peer(
+    names: tuple[str, ...], wanted: str | None, *, require_name: bool, differs: bool
+) -> None:
+    if differs:
+        raise HandshakeError(TLSFault.PACKETS_DIFFER)
+    if not require_name:
+        return
     if not names:
         raise HandshakeError(TLSFault.NO_NAME)
     if wanted is not None and wanted not in names:
@@ -98,6 +124,8 @@ def _check_names(names: tuple[str, ...], wanted: str | None) -> None:
 
 
 def _check_answer(answer: bytes) -> None:
+    if answer == PACKETS_DIFFER:
+        raise HandshakeError(TLSFault.PACKETS_DIFFER)
     if answer == NO_NAME:
         raise HandshakeError(TLSFault.REFUSED_NO_NAME)
     if answer != WELCOME:

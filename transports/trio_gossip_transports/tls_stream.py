@@ -21,6 +21,7 @@ class TLSStream(trio.abc.Stream):
     Args:
         secured: after its handshake.
         peer_names: those in the certificate of the peer.
+        carries_packets: whether who opened it means packets to travel on it.
 
     Attributes:
         peer_names: every name that the certificate of the peer gives it, which the CA vouches
@@ -28,9 +29,14 @@ class TLSStream(trio.abc.Stream):
     """
 
     def __init__(
-        self, secured: trio.SSLStream[trio.abc.Stream], peer_names: tuple[str, ...]
+        self,
+        secured: trio.SSLStream[trio.abc.Stream],
+        peer_names: tuple[str, ...],
+        *,
+        carries_packets: bool = False,
     ) -> None:
         self.peer_names = peer_names
+        self.carries_packets = carries_packets
         self._secured = secured
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

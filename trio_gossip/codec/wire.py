@@ -33,6 +33,7 @@ from trio_gossip.codec.messages import (
     Unknown,
     UserMessage,
 )
+from trio_gossip.codec.sealed import is_sealed_packet
 from trio_gossip.codec.version import WIRE_VERSION
 
 PARTS_MAX: Final = 127
@@ -118,9 +119,9 @@ def _packet_count(data: bytes) -> tuple[int, int]:
     if data[0] == 0x98:
         items, start = data[1], 2
     elif items > 23:
-        raise DecodeError("shape")
+        items = 0
     if not 2 <= items <= PARTS_MAX + 1:
-        raise DecodeError("shape")
+        raise DecodeError("sealed" if is_sealed_packet(data) else "shape")
     if data[start] != WIRE_VERSION:
         raise DecodeError("version" if data[start] < 0x1C else "shape")
     return items - 1, start + 1

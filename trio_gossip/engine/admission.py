@@ -10,7 +10,7 @@ import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from trio_gossip.engine.claimed import claimed_member
+from trio_gossip.members import Candidate, MemberState
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
@@ -28,20 +28,21 @@ class Admission:
         self._node = node
         self._networks = [ipaddress.ip_network(network) for network in node.config.allowed_networks]
 
-    def admits(self, claim: Alive, entry: Entry | None) -> bool:
+    def admits(self, claim: Alive, entry: Entry | None, names: tuple[str, ...] = ()) -> bool:
         """Ask every rule, the user's hook last.
 
         Args:
             claim: what is claimed.
             entry: the present row, or None when the member would be new.
+            names: what the transport vouches for, if the member claims this itself.
         """
-        fault = self._fault(claim, entry)
+        fault = self._fault(claim, entry, names)
         if fault is None:
             return True
         self._node.counters.bump(fault)
         return False
 
-    def _fault(self, claim: Alive, entry: Entry | None) -> str | None:
+    def _fault(self, claim: Alive, entry: Entry | None, names: tuple[str, ...]) -> str | None:
         node = self._node
         if claim.address.is_wildcard or _is_group(claim.address.host):
             return "refused_wildcard_address"
@@ -55,7 +56,17 @@ class Admission:
             return "refused_table_full"
         hook = node.config.admit
         if hook is not None:
-            verdict = hook(claimed_member(claim))
+            verdict = hook(
+                Candidate(
+                    claim.name,
+                    claim.address,
+                    MemberState.ALIVE,
+                    claim.incarnation,
+                    claim.meta,
+                    claim.versions,
+                    names,
+                )
+            )
             if verdict is False:
                 return "refused_by_hook"
             if verdict is not True:

@@ -71,7 +71,7 @@ class Claims:
                 self._ask_for_claim(entry)  # at first hand there is nobody better to ask
         elif self._takeover.must_verify(claim, entry, origin):
             self._takeover.verify(claim, entry, origin)
-        elif self._admission.admits(claim, entry):
+        elif self._is_admitted(claim, entry, origin):
             self.accept(claim, entry, origin.reason)
 
     def _newcomer(self, claim: Alive, origin: Origin) -> None:
@@ -93,12 +93,15 @@ class Claims:
         if claim.incarnation > FIRST_INCARNATION_MAX:
             node.counters.bump("alive_implausible")
             return
-        if not self._admission.admits(claim, None):
+        if not self._is_admitted(claim, None, origin):
             return
         entry = node.table.insert(claimed_member(claim), now=node.now, rng=node.rng)
         node.members_changed()
         node.tell(claim)
         self._changed(MemberJoined, entry, origin.reason)
+
+    def _is_admitted(self, claim: Alive, entry: Entry | None, origin: Origin) -> bool:
+        return self._admission.admits(claim, entry, origin.vouches_for(claim.name))
 
     def _stale_alive(self, claim: Alive, entry: Entry, origin: Origin) -> None:
         """What we know is as new or newer. Only the member itself is told so."""

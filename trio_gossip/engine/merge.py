@@ -14,10 +14,10 @@ from trio_gossip.events import Reason
 from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
-    from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Record
     from trio_gossip.engine.claims import Claims
     from trio_gossip.engine.node import Node
+    from trio_gossip.engine.session import Exchange
 
 SLICE: Final = 128
 """Records merged in one turn: about a quarter of a millisecond."""
@@ -46,12 +46,13 @@ class Merge:
         self._jobs: dict[int, _Job] = {}
 
     def start(
-        self, job: int, records: list[Record], source: Address, done: Callable[[bool], None]
+        self, exchange: Exchange, records: list[Record], done: Callable[[bool], None]
     ) -> None:
-        """Merge ``records``; calls ``done`` with True when the two tables contradicted each
-        other, so that a second exchange is worth while.
+        """Merge the ``records`` of an exchange; calls ``done`` with True when the two tables
+        contradicted each other, so that a second exchange is worth while.
         """
-        origin = Origin(Reason.SYNCED, host=source.host)
+        job = exchange.id
+        origin = Origin(Reason.SYNCED, host=exchange.address.host, names=exchange.names)
         self._jobs[job] = _Job(records, origin, done)
         self.step(job)
 

@@ -61,6 +61,7 @@ class Node:
         "questions",
         "queue",
         "rng",
+        "sealed_peer",
         "table",
         "timers",
     )
@@ -85,6 +86,7 @@ class Node:
         self.epoch = me.incarnation
         self.leaving = False
         self.allowance = 0
+        self.sealed_peer: Address | None = None
         self.answers = ANSWERS_MAX
         self.gossip_not_before = 0.0
         self.table = Membership() if table is None else table

@@ -22,11 +22,17 @@ class Origin:
         reason: what an event caused by it says.
         address: source of the packet; None when there is nobody to answer by datagram.
         host: host of the peer of an established stream, which nobody can forge.
+        names: those of that peer for which the transport vouches; empty where it does not.
     """
 
     reason: Reason
     address: Address | None = None
     host: str | None = None
+    names: tuple[str, ...] = ()
+
+    def vouches_for(self, name: str) -> tuple[str, ...]:
+        """The names of the peer, if it is the member of this name; empty for hearsay."""
+        return self.names if name in self.names else ()
 
     def answer(self, node: Node, peer_name: str | None, message: Message) -> None:
         """Send a message back to the source of the packet, if there is one."""

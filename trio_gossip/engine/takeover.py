@@ -41,6 +41,7 @@ VERDICT_QUIET: Final = 10.0
 @attrs.define
 class _Pending:
     claim: Alive
+    names: tuple[str, ...]
     old: Address
     may_tell: bool
     pings: int
@@ -89,6 +90,7 @@ class Takeover:
         if pending is not None:
             if claim.incarnation > pending.claim.incarnation:
                 pending.claim = claim
+                pending.names = origin.vouches_for(claim.name)
                 pending.may_tell = self._may_tell(claim, pending.old, origin)
             return
         if len(self._pending) >= PENDING_MAX:
@@ -96,7 +98,8 @@ class Takeover:
             return
         old = entry.member
         may_tell = self._may_tell(claim, old.address, origin)
-        pending = _Pending(claim, old.address, may_tell, 0, [], None)
+        names = origin.vouches_for(claim.name)
+        pending = _Pending(claim, names, old.address, may_tell, 0, [], None)
         self._pending[claim.name] = pending
         if self._streams.may_ping(old):
             pending.exchange = self._streams.ping(
@@ -158,7 +161,7 @@ class Takeover:
         assert entry is not None, "a name was verified after its row had gone"
         if claim.incarnation <= entry.evidence:
             return  # the member has spoken up meanwhile
-        if not self._admission.admits(claim, entry):
+        if not self._admission.admits(claim, entry, pending.names):
             return
         node.counters.bump("takeover_accepted")
         claim.vouched_by = node.name

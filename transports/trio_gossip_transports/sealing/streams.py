@@ -41,6 +41,8 @@ _DATA: Final = b"\0"
 _END: Final = b"\1"
 _KEYRING: Final = b"\2"
 _PROVE: Final = b"\3"
+_NEWER: Final = b"\4"
+_ASK: Final = b"\5"
 
 REFUSALS: Final = {
     1: "does not know our key",
@@ -120,6 +122,7 @@ class StreamSealer:
         self._theirs: _Direction | None = None
         self._ours: _Direction | None = None
         self._is_retired = False
+        self._is_outdated = False
         self._fault: SealedStreamError | None = None
         self.outgoing = b""
         """To be sent at once; the caller empties it."""
@@ -221,14 +224,19 @@ class StreamSealer:
         if key is None and retired is None:
             self.outgoing = refusal(1, key_id)
             raise SealedStreamError("seals with a key that is not on our keyring")
+        primary = self._keyring.snapshot.primary
         self._key = key or retired or self._key
         self._is_retired = key is None
+        self._is_outdated = key not in (None, primary) and self._keyring.grace > 0.0
         self._derive(random + self._random)
         assert self._ours is not None
         # The id of a key is no secret: who comes with a removed one has to prove first that it
         # has it, or a stranger could fetch our keys now and read them when that one leaks.
-        kind = _PROVE if self._is_retired else _DATA
-        self.outgoing = bytes((ACCEPTOR,)) + key_id + self._random + self._ours.seal(kind, b"")
+        kind, told = (_PROVE, b"") if self._is_retired else (_DATA, b"")
+        if self._is_outdated:
+            # Who was away when ours was installed cannot open what we seal, and may not know.
+            kind, told = _NEWER, primary.id
+        self.outgoing = bytes((ACCEPTOR,)) + key_id + self._random + self._ours.seal(kind, told)
 
     def _derive(self, randoms: bytes) -> None:
         context = randoms + self._label
@@ -264,15 +272,21 @@ class StreamSealer:
         if self.ended:
             raise SealedStreamError("went on after its end")
         if self._is_retired:
-            self._hand_over()
+            self._hand_over("has a removed key, and was given the new ones")
         kind = record[:1]
-        if kind == _PROVE and not (self._accepted or self.ready):
-            assert self._ours is not None
-            self.outgoing += self._ours.seal(_DATA, b"")
-            return b""
+        if not (self._accepted or self.ready):
+            answer = self._answer_to(kind, record[1:])
+            if answer:
+                assert self._ours is not None
+                self.outgoing += self._ours.seal(answer, b"")
+                return b""
         self.ready = True
+        if kind == _ASK and self._is_outdated:
+            self._hand_over("has not got the key that we use, and was given it")
         if kind == _DATA:
             return record[1:]
+        if kind == _NEWER and not self._accepted:
+            return b""
         if kind == _END and len(record) == 1:
             self.ended = True
             return b""
@@ -280,12 +294,20 @@ class StreamSealer:
             raise NewKeyringError(_keys_of(record[1:]))
         raise SealedStreamError("sent a record of an unknown kind")
 
-    def _hand_over(self) -> None:
+    def _answer_to(self, kind: bytes, data: bytes) -> bytes:
+        """The kind of record that the acceptor waits for after its first one; "" for none."""
+        if kind == _PROVE:
+            return _DATA
+        if kind == _NEWER and self._keyring.snapshot.find(data) is None:
+            return _ASK
+        return b""
+
+    def _hand_over(self, why: str) -> None:
         """Nothing but our keys for who has been away, sealed with the one that it has."""
         assert self._ours is not None
         keys = b"".join(bytes((len(key.secret),)) + key.secret for key in self._keyring.list())
         self.outgoing += self._ours.seal(_KEYRING, keys) + self.end()
-        raise SealedStreamError("has a removed key, and was given the new ones")
+        raise SealedStreamError(why)
 
 
 def refusal(reason: int, key_id: bytes) -> bytes:
