@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cli.processes import run_to_end
+from trio_gossip.addresses import parse_address
 from trio_gossip.cli import commands as module
+from trio_gossip.cli import endpoints
 from trio_gossip.cli.commands import commands
 
 GOOD = ("agent", "--name", "a", "--bind", "127.0.0.1:0")
@@ -78,7 +80,7 @@ def test_a_bad_option_is_one_line(options, part):
 
 @pytest.mark.parametrize("text", ["::1", "::", "fe80::1", "[::1]:7000", "2001:db8:0:0:0:0:0:1"])
 def test_an_ipv6_address_that_can_be_read_in_one_way_only_is_taken(text):
-    assert module._parse(text) == module.parse_address(text)
+    assert endpoints.parse(text) == parse_address(text)
 
 
 @pytest.mark.sockets

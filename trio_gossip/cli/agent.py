@@ -6,13 +6,17 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import trio
 
-from trio_gossip.addresses import Address, parse_address
+from trio_gossip.addresses import Address
+from trio_gossip.cli.control_requests import Control
+from trio_gossip.cli.control_socket import control_socket
 from trio_gossip.cli.lines import LINE_BYTES_MAX
+from trio_gossip.cli.opening import listen, look_up
 from trio_gossip.cli.output import LineOutput, standard_descriptor
 from trio_gossip.cli.printing import (
     event_record,
@@ -25,9 +29,9 @@ from trio_gossip.cli.problems import (
     EXIT_DONE,
     EXIT_FAILED,
     BadInputError,
-    describe_os_error,
     in_one_line,
 )
+from trio_gossip.cli.security import Security, SecuritySettings
 from trio_gossip.cli.signals import Stop
 from trio_gossip.cli.stdin import read_lines
 from trio_gossip.cluster import Cluster, serve_cluster
@@ -36,6 +40,8 @@ from trio_gossip.errors import ConfigError, JoinError, LocalProtocolError
 from trio_gossip.unwrapping import raise_unwrapped
 
 if TYPE_CHECKING:
+    import socket
+
     from trio_gossip.events import JoinResult
     from trio_gossip.subscription import Subscription
     from trio_gossip.transport import Transport
@@ -70,6 +76,8 @@ class AgentSettings:
         seeds: texts like ``"10.0.0.2:7946"``.
         json: print JSON objects instead of lines for people.
         leave_at_eof: leave when standard input ends.
+        security: keys and certificates.
+        control: path of the control socket; None for none.
     """
 
     config: Config
@@ -79,13 +87,16 @@ class AgentSettings:
     seeds: tuple[str, ...] = ()
     json: bool = False
     leave_at_eof: bool = False
+    security: SecuritySettings = SecuritySettings()
+    control: str | None = None
 
 
 async def run_agent(settings: AgentSettings) -> int:
     """Be a member until a signal comes; returns the exit code.
 
     Raises:
-        BadInputError: a host is unknown, the port is in use, or the config does not fit.
+        BadInputError: a host is unknown, the port is in use, a file of keys or certificates is
+            wrong, somebody has the control socket, or the config does not fit.
         OSError, trio.BrokenResourceError: the network is gone.
     """
     stop = Stop()
@@ -110,25 +121,52 @@ class _Agent:
         self._output = output
 
     async def run(self) -> None:
-        transport = None
-        with self._stop.interruptible():
-            transport = await _listen(self._settings.bind)
-        if transport is None:
-            return
-        async with transport:
+        settings = self._settings
+        security = Security(settings.security, settings.config.name)
+        with ExitStack() as stack:
+            # What can be refused without a network comes first.
+            control = None
+            if settings.control is not None:
+                control = stack.enter_context(control_socket(settings.control))
+            inner = None
+            with self._stop.interruptible():
+                inner = await listen(settings.bind)
+            if inner is None:
+                return
+            async with inner:
+                await self._run_on(inner, security, control)
+
+    async def _run_on(
+        self, inner: Transport, security: Security, control: socket.socket | None
+    ) -> None:
+        settings = self._settings
+        async with security.wrap(inner) as transport:
             config = None
             with self._stop.interruptible():
-                config = await _look_up(self._settings, transport)
+                config = await look_up(
+                    settings.config, transport, seeds=settings.seeds, advertise=settings.advertise
+                )
             if config is not None:
-                await self._serve(config, transport)
+                await self._serve(config, transport, security, control)
 
-    async def _serve(self, config: Config, transport: Transport) -> None:
+    async def _serve(
+        self,
+        config: Config,
+        transport: Transport,
+        security: Security,
+        listening: socket.socket | None,
+    ) -> None:
         serving = trio.CancelScope()
+        bound = str(transport.local_address)
         try:
             async with trio.open_nursery() as nursery:
                 cluster = await nursery.start(_serve_in, serving, config, transport)
+                control = None
+                if listening is not None:
+                    about = {"bound": bound, "profile": self._settings.profile}
+                    control = Control(listening, cluster, security, self._stop, about)
                 with cluster.events() as events:
-                    await self._live(cluster, events, transport, serving)
+                    await self._live(cluster, events, bound, serving, control)
         except BaseExceptionGroup as group:
             raise_unwrapped(group)
 
@@ -136,17 +174,20 @@ class _Agent:
         self,
         cluster: Cluster,
         events: Subscription,
-        transport: Transport,
+        bound: str,
         serving: trio.CancelScope,
+        control: Control | None,
     ) -> None:
         started = started_record(
             cluster.local,
-            bound=str(transport.local_address),
+            bound=bound,
             profile=self._settings.profile,
             pid=os.getpid(),
             time=time.time(),
         )
         async with trio.open_nursery() as printing:
+            if control is not None:
+                printing.start_soon(control.run)
             printing.start_soon(self._print_events, started, events)
             with self._stop.interruptible():
                 # Printed by the other nursery: who reads too slowly delays no broadcast.
@@ -155,6 +196,8 @@ class _Agent:
                 await self._broadcast_input(cluster)
                 await trio.sleep_forever()
             acked = await cluster.leave()
+            if control is not None:
+                control.left(acked)
             serving.cancel()  # ends the subscription after what still waits in it
             printing.cancel_scope.deadline = trio.current_time() + PRINTING_SECONDS
         with trio.move_on_after(PRINTING_SECONDS):
@@ -243,53 +286,3 @@ def _queued(cluster: Cluster) -> int:
 
 def _is_alone(cluster: Cluster) -> bool:
     return len(cluster.members()) < 2  # the failed and the left are not in it
-
-
-async def _listen(bind: Address) -> Transport:
-    # Lazily: the library must not depend on a transport, and only the command line may use one.
-    from trio_gossip_transports import open_socket_transport
-
-    try:
-        return await open_socket_transport(bind.host, bind.port)
-    except OSError as error:  # its text names the address
-        raise BadInputError(describe_os_error(error)) from error
-    except ValueError as error:
-        raise BadInputError(f"cannot bind {bind}: it is no host name") from error
-
-
-async def _look_up(settings: AgentSettings, transport: Transport) -> Config:
-    """Check that every host is known, at once; returns the config to run with.
-
-    Raises:
-        BadInputError: a host is unknown. A seed that is known and does not answer is no error.
-    """
-    unknown: list[BadInputError] = []
-    advertised: list[Address] = []
-
-    async def resolve(option: str, address: Address) -> None:
-        try:
-            found = await transport.resolve(address)
-        except OSError as error:
-            reason = describe_os_error(error)
-            unknown.append(BadInputError(f"{option} {address}: unknown host ({reason})"))
-        except ValueError:  # from the codec of host names: a label that is too long
-            unknown.append(BadInputError(f"{option} {address}: it is no host name"))
-        else:
-            if option == "--advertise":
-                advertised.append(found[0])
-
-    async with trio.open_nursery() as nursery:
-        for seed in settings.seeds:
-            nursery.start_soon(resolve, "--join", parse_address(seed))
-        if settings.advertise is not None:
-            port = transport.local_address.port
-            address = parse_address(settings.advertise, default_port=port)
-            nursery.start_soon(resolve, "--advertise", address)
-    if unknown:
-        raise unknown[0]  # one line is enough; the next run names the next one
-    if not advertised:
-        return settings.config
-    try:
-        return attrs.evolve(settings.config, advertise=advertised[0])
-    except ConfigError as error:
-        raise BadInputError(str(error)) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import logging
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -12,7 +10,9 @@ from typing import Any, Final, NoReturn
 import click
 import trio
 
-from trio_gossip.addresses import Address, parse_address
+from trio_gossip.cli.agent_command import agent, log_to_stderr, profile_option
+from trio_gossip.cli.control_commands import info, keys, leave, members, reload
+from trio_gossip.cli.keygen import keygen
 from trio_gossip.cli.problems import (
     EXIT_BAD_INPUT,
     EXIT_FAILED,
@@ -23,9 +23,7 @@ from trio_gossip.cli.problems import (
 from trio_gossip.cli.simulate import simulate
 from trio_gossip.errors import ConfigError
 
-PROFILE_NAMES: Final = ("lan", "wan", "local")
 _LEVELS: Final = ("debug", "info", "warning", "error")
-_EVERYBODY: Final = ipaddress.IPv4Address("255.255.255.255")
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -75,54 +73,6 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
-def _parse(value: str) -> Address:
-    try:
-        address = parse_address(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-    host, _, port = value.rpartition(":")
-    if port.isdecimal() and _ip_address(host) is not None and ":" in host:
-        # "::1:7000" is a whole IPv6 address, and hardly ever the one that was meant.
-        raise click.BadParameter(
-            f"{value!r} may be read with a port or without one;"
-            f" write [{host}]:{port} or [{value}]:{address.port}"
-        )
-    found = _ip_address(address.host)
-    if found is not None and (found.is_multicast or found == _EVERYBODY):
-        raise click.BadParameter(f"{address.host} stands for many hosts and not for one")
-    return address
-
-
-def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _bound(_: click.Context, __: click.Parameter, value: str) -> Address:
-    """``--bind``: any address of one host, also a wildcard and port 0."""
-    return _parse(value)
-
-
-def _dialled(_: click.Context, __: click.Parameter, value: str) -> str:
-    """``--advertise`` and ``--join``: an address that others can reach, kept as it was written."""
-    address = _parse(value)
-    if address.port == 0 or address.is_wildcard:
-        raise click.BadParameter(f"nobody can be reached at {value!r}")
-    return value
-
-
-def _all_dialled(
-    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    return tuple(_dialled(ctx, parameter, value) for value in values)
-
-
-def _advertised(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    return value if value is None else _dialled(ctx, parameter, value)
-
-
 def _version_option(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
         try:
@@ -160,81 +110,6 @@ def commands(ctx: click.Context, log_level: str) -> None:
         click.echo(ctx.get_help())
 
 
-_profile_option = click.option(
-    "--profile",
-    type=click.Choice(PROFILE_NAMES),
-    default="lan",
-    show_default=True,
-    help="Timing: how fast to probe and how long to wait before a death is declared.",
-)
-
-
-@commands.command()
-@click.option("--name", required=True, help="Name of this member, unique in the cluster.")
-@click.option(
-    "--bind",
-    metavar="HOST:PORT",
-    callback=_bound,
-    required=True,
-    help="Where to listen, UDP and TCP. Port 0 lets the system choose.",
-)
-@click.option(
-    "--join",
-    "seeds",
-    metavar="HOST:PORT",
-    callback=_all_dialled,
-    multiple=True,
-    help="A member to join through; may be given several times.",
-)
-@_profile_option
-@click.option("--meta", default="", metavar="TEXT", help="Told to every member, up to 512 bytes.")
-@click.option(
-    "--advertise",
-    callback=_advertised,
-    metavar="HOST[:PORT]",
-    help="Address to tell others where it is not the bound one (NAT).",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-@click.option(
-    "--leave-at-eof",
-    is_flag=True,
-    help="Leave when standard input ends: for agents that another program has started.",
-)
-@click.pass_obj
-def agent(
-    log_level: str,
-    *,
-    name: str,
-    bind: Address,
-    seeds: tuple[str, ...],
-    profile: str,
-    meta: str,
-    advertise: str | None,
-    as_json: bool,
-    leave_at_eof: bool,
-) -> int:
-    """Be a member of a cluster and print a line for every event.
-
-    Lines on standard input are broadcast to all other members. SIGINT (Ctrl-C), SIGTERM and
-    SIGHUP say goodbye to the others and exit with 0; a second signal stops at once and exits
-    with 1.
-    """
-    # Lazily: `trio-gossip --help` and bad options need none of it.
-    from trio_gossip.cli.agent import PROFILES, AgentSettings, run_agent
-
-    settings = AgentSettings(
-        config=PROFILES[profile](name=name, meta=meta.encode(errors="surrogateescape")),
-        profile=profile,
-        bind=bind,
-        advertise=advertise,
-        seeds=seeds,
-        json=as_json,
-        leave_at_eof=leave_at_eof,
-    )
-    _log_to_stderr(log_level)
-    return trio.run(run_agent, settings)
-
-
 @commands.command()
 @click.option(
     "--nodes",
@@ -243,7 +118,7 @@ def agent(
     show_default=True,
     help="How many agents to start.",
 )
-@_profile_option
+@profile_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a step.")
 @click.pass_obj
 def demo(log_level: str, *, nodes: int, profile: str, as_json: bool) -> int:
@@ -255,16 +130,9 @@ def demo(log_level: str, *, nodes: int, profile: str, as_json: bool) -> int:
     # Lazily: it needs rich, which the agent does not.
     from trio_gossip.cli.demo import run_demo
 
-    _log_to_stderr(log_level)
+    log_to_stderr(log_level)
     return trio.run(run_demo, nodes, profile, as_json)
 
 
-commands.add_command(simulate)
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+for _command in (agent, keygen, simulate, members, info, leave, reload, keys):
+    commands.add_command(_command)

@@ -61,7 +61,7 @@ def event_record(event: Event | JoinResult, *, time: float) -> Record:
             record["version"] = event.version
         case MessageReceived():
             record["sender"] = event.sender
-            record |= _text_fields("payload", event.payload)
+            record |= text_fields("payload", event.payload)
             record["delivery"] = event.delivery.value
         case NameConflict():
             record["existing"] = member_record(event.existing)
@@ -105,11 +105,11 @@ def member_record(member: Member) -> Record:
         "address": str(member.address),
         "state": member.state.value,
         "incarnation": member.incarnation,
-        **_text_fields("meta", member.meta),
+        **text_fields("meta", member.meta),
     }
 
 
-def _text_fields(name: str, data: bytes) -> Record:
+def text_fields(name: str, data: bytes) -> Record:
     """Bytes as text; with the exact bytes beside it when they are no valid UTF-8."""
     try:
         return {name: data.decode()}
