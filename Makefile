@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LINT_STAMP := $(VENV)/.installed-lint
 DOCS_STAMP := $(VENV)/.installed-docs
+FUZZ_STAMP := $(VENV)/.installed-fuzz
 # Two workers: the suite is written for two cores. Override with JOBS=8.
 JOBS ?= 2
 SEEDS ?= 1000
 MINUTES ?= 10
 
-.PHONY: help demo test seeds soak mutants lint format cover bench docs changelog clean
+.PHONY: help demo test seeds soak mutants fuzz lint format cover bench docs changelog clean
 
 help:
 	@echo "make demo    three agents on loopback: one dies, returns, one leaves"
@@ -18,6 +19,7 @@ help:
 	@echo "make seeds   $(SEEDS) seeds of simulated clusters with faults (SEEDS=n)"
 	@echo "make soak    fresh seeds for $(MINUTES) minutes; failing ones are shrunk (MINUTES=n)"
 	@echo "make mutants which planted protocol bugs the simulation notices, over $(SEEDS) seeds; hours"
+	@echo "make fuzz    every parser under atheris for $(MINUTES) minutes (MINUTES=n, RUNS=n, TARGET=name)"
 	@echo "make lint    ruff, mypy --strict, pyright"
 	@echo "make cover   tests with branch coverage and its limits"
 	@echo "make bench   every benchmark, a few minutes"
@@ -40,6 +42,10 @@ $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group docs
 	@touch $@
 
+$(FUZZ_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
+	@touch $@
+
 demo: $(STAMP)
 	$(BIN)/trio-gossip demo
 
@@ -54,6 +60,9 @@ soak: $(STAMP)
 
 mutants: $(STAMP)
 	$(BIN)/python -m tests.simulation.mutants.report --seeds $(SEEDS) --jobs $(JOBS)
+
+fuzz: $(FUZZ_STAMP)
+	$(BIN)/python -m tests.fuzz.run $(if $(RUNS),--runs $(RUNS),--minutes $(MINUTES)) $(if $(TARGET),--target $(TARGET))
 
 lint: $(LINT_STAMP)
 	$(BIN)/ruff check .

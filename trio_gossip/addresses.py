@@ -89,6 +89,7 @@ def _split(text: str) -> tuple[str, str | None]:
 
 def _is_ipv6(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).version == 6
+        # ipaddress lets a scope be any text; with this in it the address could not be read back.
+        return ipaddress.ip_address(host).version == 6 and "]" not in host
     except ValueError:
         return False
