@@ -25,6 +25,7 @@ from trio_gossip.codec.messages import (
     SyncOpen,
     UserMessage,
 )
+from trio_gossip.engine.core import STRANGER_PACKETS_PER_SECOND
 from trio_gossip.engine.node import ANSWERS_MAX
 from trio_gossip.events import MessageReceived
 from trio_gossip.failures import RefusalReason
@@ -255,3 +256,20 @@ def test_whatever_was_forged_members_come_to_rest(seed: int) -> None:
     world.run(20.0)
     # Probes of two others at their busiest, with helpers and news: a few packets a second each.
     assert packets(world, 10.0) < 600
+
+
+def test_a_flood_of_packets_from_strangers_is_dropped_unread_and_members_are_heard() -> None:
+    """Each was decoded, for up to 0.4 ms: 20,000 a second left no time for acks, and members that
+    lived were suspected."""
+    bench = Bench()
+    bench.know("a")
+    taken = int(STRANGER_PACKETS_PER_SECOND)
+    for _ in range(taken + 4):  # `a` was one before it was known
+        bench.receive(STRANGER, Ping(1, "nobody", "who"))
+    assert bench.count("packet_over_rate") == 5
+    bench.receive("a", Suspect(10, "me", "a"))
+    assert bench.engine.local.incarnation > 10, "the member was heard, and refuted"
+    bench.wait(0.5)
+    for _ in range(taken):
+        bench.receive(STRANGER, Ping(1, "nobody", "who"))
+    assert bench.count("packet_over_rate") == 5 + taken // 2
