@@ -1,12 +1,16 @@
-"""Key files: one base64 key on each line, the primary first, readable by their owner only."""
+"""Key files: one base64 key on each line, the primary first, readable by their owner only.
+
+A removed key stands in it for its grace, as ``retired <Unix seconds of its end> <base64>``.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trio_gossip_transports.keys import Key
 
@@ -20,7 +24,27 @@ FILE_BYTES_MAX: Final = 16_384
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
+_RETIRED: Final = "retired"
+
+
+class KeyFile(NamedTuple):
+    """What a key file says.
+
+    Attributes:
+        keys: the primary first.
+        retired: removed keys, each with the Unix seconds until which it is remembered.
+    """
+
+    keys: list[Key]
+    retired: list[tuple[Key, float]]
+
+
 def read_keys(path: str | PathLike[str]) -> list[Key]:
+    """The keys of :func:`read_key_file` that have not been removed."""
+    return read_key_file(path).keys
+
+
+def read_key_file(path: str | PathLike[str]) -> KeyFile:
     """Read the keys of a file. Empty lines and those that begin with ``#`` do not count.
 
     Raises:
@@ -46,16 +70,31 @@ def read_keys(path: str | PathLike[str]) -> list[Key]:
         lines = data.decode("ascii").splitlines()
     except UnicodeDecodeError:
         raise ValueError("not a text of base64 keys") from None
-    keys: list[Key] = []
+    found = KeyFile([], [])
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
-                keys.append(Key.parse(line))
+                _read_line(line, found)
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}") from None
-    if not keys:
+    if not found.keys:
         raise ValueError("no key in it")
-    return keys
+    return found
+
+
+def _read_line(line: str, found: KeyFile) -> None:
+    words = line.split()
+    if words[0] != _RETIRED:
+        found.keys.append(Key.parse(line))
+        return
+    try:
+        _, until, text = words
+        seconds = float(until)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError("a removed key is: retired, Unix seconds, base64")
+    found.retired.append((Key.parse(text), seconds))
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -63,7 +102,9 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
-def write_keys(path: str | PathLike[str], keys: Iterable[Key]) -> None:
+def write_keys(
+    path: str | PathLike[str], keys: Iterable[Key], retired: Iterable[tuple[Key, float]] = ()
+) -> None:
     """Write keys to a file of mode 0600: the new content or the former one, never a part.
 
     A symbolic link with this name is replaced, and what it leads to is left alone.
@@ -73,6 +114,7 @@ def write_keys(path: str | PathLike[str], keys: Iterable[Key]) -> None:
     """
     target = Path(path)
     text = "".join(f"{key.text}\n" for key in keys)
+    text += "".join(f"{_RETIRED} {until:.0f} {key.text}\n" for key, until in retired)
     descriptor, name = tempfile.mkstemp(dir=target.parent or Path(), prefix=f".{target.name}.")
     try:
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor

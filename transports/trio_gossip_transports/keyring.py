@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
-from trio_gossip_transports.key_file import read_keys, write_keys
+from trio_gossip_transports.key_file import read_key_file, write_keys
 from trio_gossip_transports.keys import Key
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Keyring:
         """End the grace of a removed key; nothing happens if there is none of this id."""
         ring = self._snapshot
         retired = tuple(old for old in ring.retired if old.key.id != key_id)
-        self._snapshot = attrs.evolve(ring, retired=retired)
+        self._change(attrs.evolve(ring, retired=retired))
 
     def replace(self, keys: Iterable[Key]) -> None:
         """Take over the keys of a member that has been there while this one was away.
@@ -212,7 +212,7 @@ class Keyring:
         a member that says "installed" and has lost the key after a crash would be worse. A disk
         that is full must not keep a member from following the others, so a failure is only told.
         """
-        is_new = ring.keys != self._snapshot.keys
+        is_new = ring != self._snapshot
         self._snapshot = ring
         if self.path is None or not is_new:
             return
@@ -237,11 +237,12 @@ class Keyring:
         grace: float = GRACE_SECONDS,
         autosave: bool = False,
     ) -> Self:
-        """Read a key file: one base64 key on each line, the primary first.
+        """Read a key file: one base64 key on each line, the primary first. Removed keys that are
+        still in it keep what is left of their grace.
 
         Args:
             path: the file.
-            grace: as for a new ring.
+            grace: as for a new ring, and the most that is left to a removed key.
             autosave: write the file again after each change, also one that other members made.
                 If that fails the change stands; it is logged and counted in ``save_failures``.
 
@@ -250,19 +251,36 @@ class Keyring:
             OSError: it cannot be read.
         """
         try:
-            return cls(read_keys(path), grace=grace, path=path if autosave else None)
+            file = read_key_file(path)
+            ring = cls(file.keys, grace=grace, path=path if autosave else None)
         except ValueError as error:
             raise KeyringError(f"{path}: {error}") from None
+        ring._remember(file.retired)
+        return ring
+
+    def _remember(self, removed: Iterable[tuple[Key, float]]) -> None:
+        """Go on with the grace of keys that were removed before a restart."""
+        now, unix = self._clock(), time.time()
+        retired = [
+            Retired(key, now + min(until - unix, self.grace))
+            for key, until in removed
+            if until > unix and key not in self._snapshot.keys and self.grace > 0.0
+        ]
+        kept = tuple(retired[-RETIRED_MAX:])
+        self._snapshot = attrs.evolve(self._snapshot, retired=kept)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a key file that only this user can read, all of it or nothing.
 
-        Removed keys are not in it, also within their grace.
+        Removed keys within their grace are in it, marked as such: or a member that was away would
+        be locked out by a restart of those that know its key.
 
         Raises:
             OSError: it cannot be written; a former file is as it was.
         """
-        write_keys(path, self._snapshot.keys)
+        ring, now, unix = self._snapshot, self._clock(), time.time()
+        retired = [(old.key, unix + old.until - now) for old in ring.retired if now < old.until]
+        write_keys(path, ring.keys, retired)
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(key.fingerprint for key in self._snapshot.keys)}>"

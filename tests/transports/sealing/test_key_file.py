@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,61 @@ def test_a_former_file_with_loose_permissions_gets_tight_ones(path: Path):
     put(path, b"old", 0o666)
     Keyring([K1]).save(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_removed_key_brings_up_who_was_away_also_after_a_restart(path: Path):
+    """All who knew it restarted within its grace, and a member that was away was locked out for
+    good."""
+    Keyring([K1]).save(path)
+    ring = Keyring.load(path, autosave=True)
+    ring.install(K2)
+    ring.use(K2)
+    ring.remove(K1)
+    again = Keyring.load(path)
+    assert again.list() == (Key(K2),)
+    assert again.find_retired(Key(K1).id) == Key(K1)
+    [retired] = again.snapshot.retired
+    assert 0.0 < retired.until - time.monotonic() <= again.grace
+    assert read_keys(path) == [Key(K2)]
+    again.path = path
+    again.forget(Key(K1).id)
+    assert Key(K1).text not in path.read_text()
+    assert Keyring.load(path).snapshot.retired == ()
+
+
+def test_what_is_left_of_a_grace_is_bounded_by_that_of_the_ring_and_by_the_clock(path: Path):
+    def load(until: float, **options: float) -> float:
+        put(path, f"{Key(K2).text}\nretired {until} {Key(K1).text}\n".encode())
+        retired = Keyring.load(path, **options).snapshot.retired
+        return retired[0].until - time.monotonic() if retired else 0.0
+
+    assert load(time.time() - 1.0) == 0.0
+    assert 90.0 < load(time.time() + 100.0) <= 100.0
+    assert 40.0 < load(1e300, grace=50.0) <= 50.0
+    assert load(1e300, grace=0.0) == 0.0
+    put(path, f"{Key(K2).text}\nretired 1e300 {Key(K2).text}\n".encode())
+    assert Keyring.load(path).snapshot.retired == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "retired",
+        "retired 1",
+        "retired x KEY",
+        "retired nan KEY",
+        "retired 1 KEY KEY",
+        "retired 1 x",
+    ],
+)
+def test_a_line_of_a_removed_key_that_is_none_is_refused(path: Path, line: str):
+    put(path, f"{Key(K2).text}\n{line.replace('KEY', Key(K1).text)}\n".encode())
+    with pytest.raises(KeyringError, match=r"line 2: a (removed )?key is") as caught:
+        Keyring.load(path)
+    assert Key(K1).text not in str(caught.value)
+
+
+def test_removed_keys_alone_are_no_keyring(path: Path):
+    put(path, f"retired 1e300 {Key(K1).text}\n".encode())
+    with pytest.raises(KeyringError, match="no key in it"):
+        Keyring.load(path)
