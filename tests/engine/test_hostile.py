@@ -257,3 +257,14 @@ def test_a_newer_claim_that_is_not_admitted_changes_nothing() -> None:
     bench.know("a")
     bench.receive("a", alive("a", 2, meta=b"bad"))
     assert bench.member("a").incarnation == 1
+
+
+def test_a_dialled_peer_that_seals_its_stream_is_told_apart_from_one_that_sends_garbage() -> None:
+    bench = Bench()
+    bench.take(bench.engine.join(Address("h-seed", 9), token=1, now=bench.now))
+    [opened] = bench.opened()
+    bench.take(bench.engine.exchange_opened(opened.exchange, now=bench.now))
+    sealed = b"\xe9" + bytes(40)
+    bench.take(bench.engine.exchange_received(opened.exchange, sealed, now=bench.now))
+    assert bench.count("frame_sealed") == 1
+    assert bench.count("dial_handshake") == 1

@@ -268,3 +268,11 @@ def test_a_bucket_admits_a_burst_and_then_its_rate() -> None:
     assert bucket.take(0.5)
     assert not bucket.take(0.5)
     assert sum(bucket.take(100.0) for _ in range(9)) == 3, "a long pause saves up no more"
+
+
+def test_two_turns_at_one_moment_are_no_stall_however_late_the_first_was() -> None:
+    clock = StallClock(0.1)
+    clock.advance(10.0, math.inf)
+    assert clock.advance(10.0, 5.0) == (10.0, 0.0)
+    assert clock.stalls == 0
+    assert clock.lateness_max == 5.0
