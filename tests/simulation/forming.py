@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from trio_gossip.testing import Simulation
+from trio_gossip.testing import ALL_CHECKERS, Simulation
+from trio_gossip.testing.checkers import rotating, secrecy
+
+OF_SEALED = {
+    checker.name
+    for checker in ALL_CHECKERS
+    if checker.__module__ in (secrecy.__name__, rotating.__name__)
+}
+"""Checkers that have nothing to check in a plain cluster."""
 
 
 def cluster(*names: str, seed: int = 1, **options: object) -> Simulation:

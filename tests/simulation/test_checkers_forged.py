@@ -124,7 +124,7 @@ def test_nobody_else_lives_at_ones_own_address(monkeypatch: pytest.MonkeyPatch):
     mine = story.simulation.processes["a"].engine.local
     claim = pack(Alive(mine.incarnation, "z", mine.address, b"", mine.versions))
     assert not objections("claims-weighed", claim)
-    monkeypatch.setattr(Admission, "admits", lambda self, claim, entry: True)
+    monkeypatch.setattr(Admission, "admits", lambda self, claim, entry, names=(): True)
     assert objections("claims-weighed", claim)
 
 

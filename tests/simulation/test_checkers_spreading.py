@@ -9,7 +9,7 @@ from tests.simulation.test_checkers_proofs import after, breaking, nothing, noti
 from trio_gossip.codec import wire
 from trio_gossip.codec.messages import Broadcast, Dead
 from trio_gossip.engine import tables
-from trio_gossip.engine.broadcast import Lane
+from trio_gossip.engine.broadcast import BroadcastQueue, Lane
 from trio_gossip.engine.claimed import STATE_BY_NUMBER
 from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.gossiper import Gossiper
@@ -69,6 +69,18 @@ def one_round_is_all(monkeypatch):
 
     patch(monkeypatch, Gossiper, "tick", after(stop))
     return "form work"
+
+
+@breaks("lanes-share")
+def broadcasts_get_what_is_left(monkeypatch):
+    monkeypatch.setattr(BroadcastQueue, "_reserve", lambda self, free: 0)
+    return "form flood"
+
+
+@breaks("lanes-share")
+def broadcasts_take_all(monkeypatch):
+    monkeypatch.setattr(BroadcastQueue, "_reserve", lambda self, free: free)
+    return "form flood"
 
 
 @breaks("gossip-fair")

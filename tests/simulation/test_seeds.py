@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.forming import OF_SEALED
 from trio_gossip.testing.scenarios.catalogue import KINDS
 from trio_gossip.testing.scenarios.drawing import random_scenario
 from trio_gossip.testing.scenarios.player import play
@@ -31,7 +32,8 @@ def test_no_rule_is_broken_whatever_happens(first: int) -> None:
         applied.update(report.applied)
         checked.update(report.findings.checked)
     assert len(applied) > len(KINDS) // 2, "runs in which little happens prove little"
-    idle = [name for name, count in checked.items() if not count]
+    # Of sealed clusters there need not be any among so few seeds.
+    idle = [name for name, count in checked.items() if not count and name not in OF_SEALED]
     assert len(idle) <= 3, f"nothing to check for {idle}"
 
 

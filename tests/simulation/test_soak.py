@@ -109,7 +109,7 @@ def test_a_failing_run_is_shrunk_shown_and_saved(monkeypatch, tmp_path) -> None:
     assert saved.nodes == 2
     assert saved.about == f"seed {seed}: t=1.000 rule: with 2 members"
     text = "\n".join(said)
-    assert "crash n00" in text
+    assert f"crash {saved.steps[0].names[0]}" in text
     assert f"trio-gossip simulate --replay {tmp_path / 'new' / f'seed-{seed}.json'}" in text
 
 

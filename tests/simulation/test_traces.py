@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.simulation.forming import cluster
 from trio_gossip import Address
 from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import Ping
 from trio_gossip.testing import Observer, Simulation, Trace
+from trio_gossip.testing.sealed import NativeSealing, key_of
 
 CODEC = NativeCodec()
 
@@ -49,6 +52,17 @@ class Everything(Observer):
     def lost(self, process: object, data: bytes, address: Address, reason: str) -> None:
         self._count("lost")
 
+    def carried(self, process: object, data: bytes, address: Address) -> None:
+        self._count("carried")
+
+    def opened(
+        self, process: object, data: bytes, source: Address, packets: Sequence[bytes]
+    ) -> None:
+        self._count("opened")
+
+    def streamed(self, process: object, data: bytes, peer: object) -> None:
+        self._count("streamed")
+
     def turned(self, process: object, outputs: list[object]) -> None:
         self._count("turned")
 
@@ -60,7 +74,7 @@ def test_an_observer_sees_every_step_and_disturbs_none() -> None:
     watched = Everything()
     digests = []
     for observer in (None, watched):
-        simulation = Simulation(5, loss=0.1)
+        simulation = Simulation(5, loss=0.1, sealing=NativeSealing([key_of(5)]))
         if observer is not None:
             simulation.observe(observer)
         for name in "abc":

@@ -10,6 +10,7 @@ from trio_gossip.engine.core import Engine
 from trio_gossip.engine.counters import Counters
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.pinger import Pinger
+from trio_gossip.engine.view import EngineView
 
 
 @mutant(
@@ -24,7 +25,7 @@ def statistics_count_the_dead(patch: Patch) -> None:
         found = original(self)
         return attrs.evolve(found, active=found.members)
 
-    patch.wrap(Engine, "statistics", statistics)
+    patch.wrap(EngineView, "statistics", statistics)
 
 
 @mutant(

@@ -265,11 +265,8 @@ def a_failed_asker_is_only_acked(patch: Patch) -> None:
 def starts_at_one_after_a_restart(patch: Patch) -> None:
     """Every life starts at incarnation 1, so that two lives of one name share their numbers."""
 
-    def init(
-        original, self, config, address, *, rng, packet_limit, incarnation=1, codec=None, table=None
-    ):
-        original(
-            self, config, address, rng=rng, packet_limit=packet_limit, codec=codec, table=table
-        )
+    def init(original, self, config, address, *args, **kwargs):
+        kwargs.pop("incarnation", None)
+        original(self, config, address, *args, **kwargs)
 
     patch.wrap(Engine, "__init__", init)

@@ -173,25 +173,43 @@ def streams(recorder: Recorder) -> None:
     world.look()
 
 
+def late_news(recorder: Recorder) -> None:
+    """Broadcasts that overtake each other, and a leave that one member learns of from a table."""
+    world = RecordedWorld(recorder, 8, reorder=0.5, hold=0.5)
+    names = world.crowd(5)
+    world.run(5.0)
+    for turn in range(20):
+        world.do("n00", "broadcast", b"message %d" % turn)
+        world.run(0.05)
+    world.run(5.0)
+    world.links.cut(_between(names[:4], names[4:]))
+    world.leave("n03")
+    world.run(2.0)
+    world.links.heal()
+    world.join("n04", "n00")
+    world.run(5.0)
+    world.look()
+
+
 def _between(some: list[str], others: list[str]) -> list[tuple[str, str]]:
     """Both directions of all links from one group to the other."""
     return [pair for one in some for other in others for pair in ((one, other), (other, one))]
 
 
 GAUNTLET = (
-    *(few, refusals, garbage, streams, old_news, twins, forged),
+    *(few, refusals, garbage, streams, late_news, old_news, twins, forged),
     *(lost_incarnation, life, split, limits),
 )
 """All of them, the short ones first."""
 
 LIKELY = {
-    "broadcasts": (life,),
+    "broadcasts": (late_news, life),
     "corruption": (garbage,),
     "crowd": (limits,),
     "datagram cut": (split,),
     "full queue": (limits,),
     "hostile": (forged, garbage),
-    "leave": (life,),
+    "leave": (late_news, life),
     "loss": (life,),
     "lost incarnation": (lost_incarnation,),
     "meta": (life,),
@@ -200,7 +218,7 @@ LIKELY = {
     "partition": (split,),
     "pause": (life,),
     "refusal": (refusals,),
-    "reorder": (old_news, life),
+    "reorder": (old_news, late_news, life),
     "restart": (life,),
     "stream cut": (streams,),
     "twin": (twins,),

@@ -87,8 +87,7 @@ def silence_of_the_old_address_is_forgotten(patch: Patch) -> None:
 @mutant(
     "an-answer-of-the-old-address-is-ignored",
     check=("name-conflict", "one-content"),
-    why="slip: the answer to the ping of the old address is counted and not used; a simulation has"
-    " no two live processes of one name, so random runs cannot show it",
+    why="slip: the answer to the ping of the old address is counted and not used",
     needs=("twin",),
     point=7,
 )
@@ -125,8 +124,7 @@ def the_new_address_is_asked(patch: Patch) -> None:
 @mutant(
     "a-conflict-is-settled-in-silence",
     check=("name-conflict",),
-    why="slip: the conflict is counted and no application hears of it; a simulation has"
-    " no two live processes of one name, so random runs cannot show it",
+    why="slip: the conflict is counted and no application hears of it",
     needs=("twin",),
     point=7,
 )
@@ -142,8 +140,7 @@ def a_conflict_is_settled_in_silence(patch: Patch) -> None:
 @mutant(
     "a-conflict-is-told-again-and-again",
     check=("name-conflict", "queue-bounds"),
-    why="slip: each claim of the other process is a conflict of its own; a simulation has"
-    " no two live processes of one name, so random runs cannot show it",
+    why="slip: each claim of the other process is a conflict of its own",
     needs=("twin",),
 )
 def a_conflict_is_told_again_and_again(patch: Patch) -> None:

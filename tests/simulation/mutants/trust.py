@@ -183,7 +183,7 @@ def the_veto_is_asked_at_the_join_only(patch: Patch) -> None:
     """Claims that come by gossip or in a peer's table pass without being asked about."""
 
     class Open:
-        def admits(self, claim, entry):
+        def admits(self, claim, entry, names=()):
             return True
 
     def init(original, self, node, admission, refutation, takeover):
@@ -216,8 +216,8 @@ def versions_are_not_compared(patch: Patch) -> None:
 def anybody_may_use_our_address(patch: Patch) -> None:
     """A second name at a member's own address is entered, and the member talks to itself."""
 
-    def fault(original, self, claim, entry):
-        found = original(self, claim, entry)
+    def fault(original, self, claim, entry, names):
+        found = original(self, claim, entry, names)
         return None if found == "refused_own_address" else found
 
     patch.wrap(Admission, "_fault", fault)
@@ -232,8 +232,8 @@ def anybody_may_use_our_address(patch: Patch) -> None:
 def the_table_takes_everybody(patch: Patch) -> None:
     """A liar may fill the memory with members that do not exist."""
 
-    def fault(original, self, claim, entry):
-        found = original(self, claim, entry)
+    def fault(original, self, claim, entry, names):
+        found = original(self, claim, entry, names)
         return None if found == "refused_table_full" else found
 
     patch.wrap(Admission, "_fault", fault)

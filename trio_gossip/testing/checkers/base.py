@@ -94,9 +94,10 @@ class Checker(Observer):
     @property
     def strangers_spoke(self) -> bool:
         """True once forged packets were let in. In a plain cluster anybody can say anything of
-        anybody, so rules about what members may hold do not bind from then on.
+        anybody, so rules about what members may hold do not bind from then on. In a sealed one
+        nobody hears strangers: there it is never True.
         """
-        return self.simulation.injected["hostile"] > 0
+        return self.simulation.injected["hostile"] > 0 and self.simulation.sealing is None
 
     def news_sent(
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool

@@ -6,20 +6,27 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from trio_gossip.engine import OpenExchange
+from trio_gossip.engine.mail import HELD_MESSAGES
 from trio_gossip.engine.membership import TOMBSTONES_MAX
 from trio_gossip.engine.relay import RELAYS_EACH_MAX
 from trio_gossip.engine.streams import LIFETIME_FACTOR
+from trio_gossip.engine.sync import HELD_TABLES
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import (
     engine_time,
+    held_bytes_of,
+    held_records_of,
     is_leaving,
+    is_open_stream,
     node_of,
     suspicions_of,
 )
 
 if TYPE_CHECKING:
     from trio_gossip.engine import Complete
+    from trio_gossip.engine.outputs import Output
     from trio_gossip.engine.timers import Key
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
@@ -100,6 +107,8 @@ class MemoryBounds(_Looking):
       one for each command, and during a leave one for each member and round;
     * timers: one or two for each row, question and stream, and a handful;
     * tombstones: one for each member that ever was, at most ``TOMBSTONES_MAX``;
+    * records of tables that peers have sent and that are not merged yet: ``HELD_TABLES`` times
+      ``members_max``; and bytes of messages, ``HELD_MESSAGES`` times ``message_bytes_max``;
     * when the faults have been over for half a minute: four streams, and four questions beside one
       for each member, since all may look for one that is silent at the same time.
     """
@@ -140,6 +149,10 @@ class MemoryBounds(_Looking):
         self.at_most(process, "questions", questions, most)
         most = SINGLE_TIMERS + 3 * rows + 2 * questions + 3 * streams + commands
         self.at_most(process, "timers", statistics.timers, most)
+        held = held_records_of(process)
+        self.at_most(process, "records of peers", held, HELD_TABLES * config.members_max)
+        held = held_bytes_of(process)
+        self.at_most(process, "bytes of messages", held, HELD_MESSAGES * config.message_bytes_max)
         if not self.strangers_spoke:
             stones = sum(1 for _ in node.table.tombstones())
             self.at_most(process, "tombstones", stones, min(len(self._names), TOMBSTONES_MAX))
@@ -150,12 +163,25 @@ class MemoryBounds(_Looking):
 
 
 class TimersKept(_Looking):
-    """What has to end has a timer: each suspicion, each failed or left row, each open stream; and a
-    member that has not left goes on probing and exchanging tables. A suspicion is kept for exactly
-    the suspects. No tolerance.
+    """What has to end has a timer: each suspicion, each failed or left row, each stream from the
+    turn in which it is dialled; and a member that has not left goes on probing and exchanging
+    tables. A suspicion is kept for exactly the suspects. No tolerance.
     """
 
     name: ClassVar[str] = "timers-kept"
+
+    def turned(self, process: Process, outputs: list[Output]) -> None:
+        for output in outputs:
+            if type(output) is OpenExchange:
+                self._judge_stream(process, output.exchange)
+
+    def _judge_stream(self, process: Process, exchange: int) -> None:
+        timers = node_of(process).timers
+        wanted: list[Key] = [("exchange", exchange), ("exchange_life", exchange)]
+        if not is_open_stream(process, exchange) or all(key in timers for key in wanted):
+            self.ok()
+        else:
+            self.wrong(f"{process.name} has dialled a stream that may hang for ever")
 
     def look(self, process: Process) -> None:
         node = node_of(process)
@@ -181,9 +207,9 @@ class TimersKept(_Looking):
 
 class CommandsComplete(_Looking):
     """Each command ends exactly once, and in its time: a leave in ``leave_timeout``, a ping in
-    ``probe_timeout``, what needs a stream in twelve times ``stream_timeout``, the longest life of
-    one. In engine time. Which command is which is not known here, so the last holds for
-    all but a leave.
+    ``probe_timeout``, what uses a stream with that stream, and in twelve ``stream_timeout``, the
+    longest life of one, at the latest. A change of keys has two of these. In engine time, with two
+    seconds of tolerance.
     """
 
     name: ClassVar[str] = "commands-complete"
@@ -191,6 +217,7 @@ class CommandsComplete(_Looking):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._open: dict[Process, dict[int, float]] = {}
+        self._idle: dict[Process, dict[int, float]] = {}
         self._ended: dict[Process, set[int]] = {}
 
     def completed(self, process: Process, complete: Complete) -> None:
@@ -201,29 +228,41 @@ class CommandsComplete(_Looking):
             self.ok()
         ended.add(complete.token)
         self._open.get(process, {}).pop(complete.token, None)
+        self._idle.get(process, {}).pop(complete.token, None)
 
     def ended(self, process: Process, how: str) -> None:
-        self._open.pop(process, None)
-        self._ended.pop(process, None)
+        for kept in (self._open, self._idle, self._ended):
+            kept.pop(process, None)
 
     def look(self, process: Process) -> None:
         opened = self._open.setdefault(process, {})
+        idle = self._idle.setdefault(process, {})
         kept = node_of(process).outbox.commands
         now = engine_time(process)
-        for token in kept:
+        for token, stream in kept.items():
             opened.setdefault(token, now)
+            if stream is not None and not is_open_stream(process, stream):
+                idle.setdefault(token, now)
         for token, since in list(opened.items()):
+            waited = now - since
             if token not in kept:
                 self.wrong(f"{process.name}: command {token} was forgotten")
-            elif now - since > self._patience(process, token):
-                self.wrong(f"{process.name}: command {token} does not end: {now - since:.1f} s")
+            elif waited > self._patience(process, token, kept[token]):
+                self.wrong(f"{process.name}: command {token} does not end: {waited:.1f} s")
+            elif now - idle.get(token, now) > COMMAND_SLACK:
+                self.wrong(f"{process.name}: command {token} goes on without its stream")
             else:
                 continue
             del opened[token]
 
     @staticmethod
-    def _patience(process: Process, token: int) -> float:
+    def _patience(process: Process, token: int, stream: int | None) -> float:
+        """Seconds for a command with or without a stream."""
         config = process.config
-        if token == process.leave_token:
+        if stream is not None:
+            return LIFETIME_FACTOR * config.stream_timeout + COMMAND_SLACK
+        if token in process.key_tokens:
+            return 2 * LIFETIME_FACTOR * config.stream_timeout + COMMAND_SLACK
+        if is_leaving(process):
             return config.leave_timeout + COMMAND_SLACK
-        return LIFETIME_FACTOR * config.stream_timeout + COMMAND_SLACK
+        return config.probe_timeout + COMMAND_SLACK

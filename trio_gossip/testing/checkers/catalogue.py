@@ -27,6 +27,7 @@ from trio_gossip.testing.checkers.detection import (
     SuspicionDuration,
 )
 from trio_gossip.testing.checkers.exchanging import ExchangeMerged, JoinOutcome
+from trio_gossip.testing.checkers.following import ContradictionFollowed
 from trio_gossip.testing.checkers.goodbyes import GoodbyeBelieved, LeaveIsLeft, OwnGoodbye
 from trio_gossip.testing.checkers.gossip import SendsEnough, SendsPerRumour
 from trio_gossip.testing.checkers.helping import RelayInTime, SuspectIsTold
@@ -37,6 +38,7 @@ from trio_gossip.testing.checkers.incarnations import (
     OneContent,
     OwnIncarnation,
 )
+from trio_gossip.testing.checkers.lanes import LanesShare
 from trio_gossip.testing.checkers.life import FirstIncarnation, NoOwnDeath, Refutation
 from trio_gossip.testing.checkers.outcomes import (
     ArrivedIsDelivered,
@@ -55,7 +57,9 @@ from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, New
 from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
 from trio_gossip.testing.checkers.quiescence import Quiescence
+from trio_gossip.testing.checkers.rotating import KeysChanged, KeysShared
 from trio_gossip.testing.checkers.rounds import AcksMatch, HealthScore, HelpersAsked
+from trio_gossip.testing.checkers.secrecy import AcceptedOnce, NoncesOnce, NothingInClear
 from trio_gossip.testing.checkers.spreading import (
     GossipFair,
     GossipKept,
@@ -118,12 +122,14 @@ ALL: Final[tuple[type[Checker], ...]] = (
     FirstIncarnation,
     NewsIsQueued,
     LostAreTried,
+    ContradictionFollowed,
     ExchangeRate,
     Healing,
     Convergence,
     Quiescence,
     SendsPerRumour,
     SendsEnough,
+    LanesShare,
     BroadcastOnce,
     BroadcastToAll,
     ReliableDelivery,
@@ -154,6 +160,11 @@ ALL: Final[tuple[type[Checker], ...]] = (
     GoodbyeAnswered,
     LeaverRests,
     VerdictHasCause,
+    NothingInClear,
+    NoncesOnce,
+    AcceptedOnce,
+    KeysChanged,
+    KeysShared,
 )
 """Every rule. Each class says in its docstring what it demands, where that is from, and what it
 tolerates."""
@@ -163,7 +174,9 @@ TICK_SECONDS: Final = 1.0
 
 
 class Checkers(Observer):
-    """Some checkers on one simulation, made by :func:`attach`. Looks at each packet for all."""
+    """Some checkers on one simulation, made by :func:`~trio_gossip.testing.attach`. Looks at each
+    packet for all.
+    """
 
     def __init__(self, simulation: Simulation, members: Iterable[Checker]) -> None:
         self._simulation = simulation

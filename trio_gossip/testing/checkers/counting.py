@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, deque
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
+from trio_gossip.engine.refutation import CONFLICT_QUIET
 from trio_gossip.events import NameConflict
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import clock_of, engine_time, is_leaving, node_of
+from trio_gossip.testing.simulation.runtime import PACKET_REFUSED_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Message
@@ -33,6 +36,13 @@ TURNS_AT_ONCE: Final = 20_000
 once its process is resumed, makes about a thousand."""
 
 
+REFUSAL_DUE: Final = "refusal due: "
+"""How a note of the test begins which says that a member is about to get what it has to refuse; the
+beginning of the counters that have to count it follows."""
+
+REFUSAL_SECONDS: Final = 1.0
+"""Within which it has come."""
+
 ROUNDING: Final = 1e-6
 """Seconds by which two clocks that are converted into each other may seem to differ."""
 
@@ -48,15 +58,25 @@ class _Seen:
     probes: int = 0
     raises: int = 0
     conflicts: int = 0
+    told: dict[tuple[str, Address], float] = attrs.field(factory=dict["tuple[str, Address]", float])
+    """When the application heard of each conflict the last time."""
     malformed: int = 0
+    due: list[tuple[float, str]] = attrs.field(factory=list["tuple[float, str]"])
+    """Refusals that the test has announced: when, and the beginning of their counters."""
+    refusals: deque[tuple[float, Address]] = attrs.field(factory=deque["tuple[float, Address]"])
+    """Words that nobody listens, which are under way: when they come, and of where."""
+    refused: int = 0
+    unsure: int = 0
+    """Those for addresses at which somebody began to listen meanwhile, perhaps not for long."""
 
 
 class StatisticsMatch(Checker):
     """The statistics of an engine agree with what was seen of it from outside: members and active
     ones with the changes of its table, refutations with its own incarnations, conflicts with
-    events; ended probes are not more than pings that were sent, and dropped packets not fewer than
-    those that cannot be read; the health score stays in its range. Looked at every five seconds
-    and at the end.
+    events, of which each comes once in a while only; ended probes are not more than pings that
+    were sent, and dropped packets not fewer than those that cannot be read; refused ones are
+    those for which the network said so; what a test knows to be wrong was refused; the health
+    score stays in its range. Looked at every five seconds and at the end.
     """
 
     name: ClassVar[str] = "statistics-match-trace"
@@ -91,11 +111,45 @@ class StatisticsMatch(Checker):
         if not messages and process in self._seen:
             self._seen[process].malformed += 1
 
+    def injected(self, kind: str, names: tuple[str, ...]) -> None:
+        if kind.startswith(REFUSAL_DUE):
+            for process, seen in self._seen.items():
+                if process.name in names:
+                    now = self.simulation.schedule.now
+                    seen.due.append((now, kind.removeprefix(REFUSAL_DUE)))
+
     def event(self, process: Process, event: Event) -> None:
         if type(event) is NameConflict:
-            self._seen.setdefault(process, _Seen()).conflicts += 1
+            seen = self._seen.setdefault(process, _Seen())
+            seen.conflicts += 1
+            key, now = (event.existing.name, event.other), engine_time(process)
+            last = seen.told.get(key)
+            if last is not None and now - last < CONFLICT_QUIET - ROUNDING:
+                self.wrong(f"{process.name} tells of {event} again after {now - last:.1f} s")
+            seen.told[key] = now
+
+    def lost(self, process: Process, data: bytes, address: Address, reason: str) -> None:
+        if reason == "nobody" and process in self._seen:
+            due = self.simulation.schedule.now + PACKET_REFUSED_SECONDS
+            self._seen[process].refusals.append((due, address))
+
+    def started(self, process: Process) -> None:
+        self._take_refusals()
+        for seen in self._seen.values():  # somebody listens there now
+            kept = [each for each in seen.refusals if each[1] != process.address]
+            seen.unsure += len(seen.refusals) - len(kept)
+            seen.refusals = deque(kept)
+
+    def _take_refusals(self) -> None:
+        """Count what has come by now; of the very moment it is not known if it came already."""
+        before = self.simulation.schedule.now - ROUNDING
+        for seen in self._seen.values():
+            while seen.refusals and seen.refusals[0][0] < before:
+                seen.refusals.popleft()
+                seen.refused += 1
 
     def ended(self, process: Process, how: str) -> None:
+        self._take_refusals()  # of others, before the address is free
         self._seen.pop(process, None)
 
     def tick(self) -> None:
@@ -104,6 +158,7 @@ class StatisticsMatch(Checker):
             self.finish()
 
     def finish(self) -> None:
+        self._take_refusals()
         for process, seen in self._seen.items():
             if process.running:
                 self._compare(process, seen)
@@ -115,11 +170,9 @@ class StatisticsMatch(Checker):
             count(f"probe_{how}", 0)
             for how in ("acked", "acked_indirectly", "acked_by_stream", "failed")
         )
-        dropped = sum(
-            number
-            for name, number in said.counters.items()
-            if name.startswith("packet_") and not name.startswith("packet_refused")
-        )
+        dropped = _total(said.counters, "packet_")
+        refused = count("packet_refused", 0) + count("packet_refused_stranger", 0)
+        settled = process.can_run and not process.waiting and not seen.refusals
         faults = [
             text
             for holds, text in (
@@ -133,15 +186,33 @@ class StatisticsMatch(Checker):
                 ),
                 (count("name_conflict", 0) == seen.conflicts, "conflicts are not the events"),
                 (dropped >= seen.malformed, f"{dropped} dropped, {seen.malformed} malformed"),
+                (
+                    not settled or 0 <= refused - seen.refused <= seen.unsure,
+                    f"{refused} packets refused, the network said so {seen.refused} times",
+                ),
                 (count("stalled", 0) == said.stalls, "stalls are not those of the clock"),
                 (said.next_deadline_reason != "" or is_leaving(process), "nothing to wake for"),
             )
             if not holds
         ]
+        before = self.simulation.schedule.now - REFUSAL_SECONDS
+        dues = Counter(prefix for time, prefix in seen.due if time < before)
+        for prefix, due in dues.items():
+            if process.can_run and not process.waiting and _total(said.counters, prefix) < due:
+                faults.append(f"{due} times something was to be refused as {prefix}")
         if faults:
             self.wrong(f"{process.name}: {'; '.join(faults)}")
         else:
             self.ok()
+
+
+def _total(counters: Mapping[str, int], prefix: str) -> int:
+    """All counts whose names begin so; what the network refused is not for the member to refuse."""
+    return sum(
+        count
+        for name, count in counters.items()
+        if name.startswith(prefix) and not name.startswith("packet_refused")
+    )
 
 
 class CountersMonotone(Checker):

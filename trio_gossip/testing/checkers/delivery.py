@@ -106,10 +106,12 @@ class BroadcastToAll(Checker):
     others too.
 
     Expected is a delivery to each process that has run for ten seconds, runs on for as long and
-    holds the origin at its present life; while the origin runs on; while both count as many
-    members as run, and few more; and only if neither is excused meanwhile. Not judged in runs in
-    which a broadcast was dropped by a full queue or did not fit a packet, nor with the local
-    preset, whose two transmissions are made for a network that loses nothing.
+    holds the origin at its present life; while the origin runs on, and no link that leads from it
+    is cut (of five members with one dead, that takes half of its four transmissions); while both
+    count as many members as run, and few more; and only if neither is excused meanwhile.
+
+    Not judged in runs in which a broadcast was dropped by a full queue or did not fit a packet, nor
+    with the local preset, whose two transmissions are made for a network that loses nothing.
     """
 
     name: ClassVar[str] = "broadcast-to-all"
@@ -135,6 +137,8 @@ class BroadcastToAll(Checker):
         few = process.config.retransmit_mult < TRANSMISSIONS
         if few or not self._sees_all(process) or self.simulation.excuses.covers(process.name):
             return
+        if self._is_cut_off(process):
+            return
         by = {
             other: None
             for other in self.simulation.processes.values()
@@ -155,6 +159,12 @@ class BroadcastToAll(Checker):
             and not self.simulation.excuses.covers(process.name)
         )
 
+    def _is_cut_off(self, process: Process) -> bool:
+        """True while nothing reaches some other member on the direct way."""
+        severed = self.simulation.links.is_severed
+        names = self.simulation.processes
+        return any(severed(process.name, name) for name in names if name != process.name)
+
     def _sees_all(self, process: Process) -> bool:
         running = len(self.simulation.processes)
         return running <= active_of(process) <= GHOSTS * running
@@ -168,8 +178,9 @@ class BroadcastToAll(Checker):
     def tick(self) -> None:
         covers = self.simulation.excuses.covers
         for awaited in list(self._awaited):
-            if not awaited.source.running or is_leaving(awaited.source):
-                self._awaited.remove(awaited)  # it may have told nobody before it went
+            source = awaited.source
+            if not source.running or is_leaving(source) or self._is_cut_off(source):
+                self._awaited.remove(awaited)  # it may have told nobody, or hardly anybody
                 continue
             for process in list(awaited.by):
                 if not process.running or covers(process.name) or covers(awaited.origin):

@@ -70,7 +70,7 @@ class ExchangeMerged(Checker):
                 self._note(process, output)
 
     def _note(self, process: Process, output: OpenExchange) -> None:
-        peer = self._at(output.address)
+        peer = _process_at(self.simulation, output.address)
         begun = self._begun.setdefault(process, {})
         self._done.setdefault(process, node_of(process).counters.get("sync_done", 0))
         if peer is None or peer is process:
@@ -78,12 +78,6 @@ class ExchangeMerged(Checker):
         if len(begun) >= PENDING_MAX:
             del begun[min(begun)]
         begun[output.exchange] = _Begun(peer, _rows(process), _rows(peer))
-
-    def _at(self, address: Address) -> Process | None:
-        for process in self.simulation.processes.values():
-            if process.address == address:
-                return process
-        return None
 
     def _look(self, process: Process, outputs: list[Output]) -> None:
         """Compare after an exchange that was closed and noted as done in this turn."""
@@ -137,16 +131,17 @@ def _fault(told: Member, hearer: Process) -> str | None:
 
 
 class JoinOutcome(Checker):
-    """A join that succeeds has brought the table of its seed: it counts one member at least, and
-    the process knows who lives at the seed's address, if that one runs on. Not judged when
-    strangers' packets were let in, or when the seed has changed lives or is leaving.
+    """A join that succeeds has brought the table of its seed: it counts one member at least, who is
+    the seed itself and speaks its version; and the process knows who lives at the seed's address,
+    if that one runs on. Only the first is judged when strangers' packets were let in, or when the
+    seed has changed lives or is leaving.
     """
 
     name: ClassVar[str] = "join-outcome"
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
-        self._asked: dict[Process, dict[int, Process]] = {}
+        self._asked: dict[Process, dict[int, Process | None]] = {}
 
     def ended(self, process: Process, how: str) -> None:
         self._asked.pop(process, None)
@@ -155,19 +150,32 @@ class JoinOutcome(Checker):
         for output in outputs:
             if type(output) is OpenExchange and output.peer_name is None:
                 commands = node_of(process).outbox.commands
-                tokens = [each for each, stream in commands.items() if stream == output.exchange]
-                for seed in self.simulation.processes.values():
-                    if tokens and seed.address == output.address:
-                        self._asked.setdefault(process, {})[tokens[0]] = seed
+                for token, stream in commands.items():
+                    if stream == output.exchange:
+                        seed = _process_at(self.simulation, output.address)
+                        self._asked.setdefault(process, {})[token] = seed
 
     def completed(self, process: Process, complete: Complete) -> None:
-        seed = self._asked.get(process, {}).pop(complete.token, None)
-        if seed is None or complete.error is not None or self.strangers_spoke:
+        asked = self._asked.get(process, {})
+        if complete.token not in asked:
             return
-        table = node_of(process).table
-        if not isinstance(complete.result, int) or complete.result < 1:
+        seed = asked.pop(complete.token)
+        if complete.error is not None:
+            self.ok()
+        elif not isinstance(complete.result, int) or complete.result < 1:
             self.wrong(f"{process.name} joined, and was told of {complete.result!r} members")
-        elif seed.running and not is_leaving(seed) and table.get(seed.name) is None:
+        elif seed is None or self.strangers_spoke or not seed.running or is_leaving(seed):
+            return
+        elif seed.config.versions != process.config.versions:
+            self.wrong(f"{process.name} joined {seed.name}, which speaks another version")
+        elif node_of(process).table.get(seed.name) is None:
             self.wrong(f"{process.name} joined through {seed.name}, and does not know it")
         else:
             self.ok()
+
+
+def _process_at(simulation: Simulation, address: Address) -> Process | None:
+    for process in simulation.processes.values():
+        if process.address == address:
+            return process
+    return None

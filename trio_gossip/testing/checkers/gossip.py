@@ -10,7 +10,12 @@ import attrs
 from trio_gossip.codec.messages import Alive, Broadcast, Dead, Ping, Suspect
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.expected import transmit_limit
-from trio_gossip.testing.checkers.inside import active_of, is_leaving, node_of
+from trio_gossip.testing.checkers.inside import (
+    active_of,
+    engine_time,
+    is_leaving,
+    node_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +46,8 @@ class SendsPerRumour(Checker):
     What goes directly to one member is not gossip and not counted: an accusation in a ping of
     its target (Lifeguard's buddy system), and a claim at the head of a packet if that may be
     an answer (something arrived in that turn), an introduction (the sender's own claim) or is
-    about the very member at that address.
+    about the very member at that address. What a process has forgotten with the tombstone of a
+    member is news again.
     """
 
     name: ClassVar[str] = "sends-per-rumour"
@@ -49,6 +55,7 @@ class SendsPerRumour(Checker):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._sent: dict[Process, dict[Rumour, int]] = {}
+        self._removed: dict[Process, dict[str, float]] = {}
         self._peak: dict[Process, int] = {}
 
     def changed(
@@ -56,9 +63,19 @@ class SendsPerRumour(Checker):
     ) -> None:
         # In the middle of a turn: the engine sets its limit when the change is complete.
         self._peak[process] = max(self._peak.get(process, 1), active_of(process))
+        removed = self._removed.setdefault(process, {})
+        if after is None:
+            removed[name] = engine_time(process)
+            return
+        gone = engine_time(process) - removed.pop(name, engine_time(process))
+        if gone >= process.config.tombstone_time:
+            sent = self._sent.get(process, {})
+            for rumour in [each for each in sent if each[1] == name]:
+                del sent[rumour]
 
     def ended(self, process: Process, how: str) -> None:
         self._sent.pop(process, None)
+        self._removed.pop(process, None)
         self._peak.pop(process, None)
 
     def news_sent(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from trio_gossip.codec.messages import Dead, Leave, Suspect
-from trio_gossip.members import INCARNATION_JUMP_MAX, MemberState
+from trio_gossip.members import INCARNATION_JUMP_MAX, OWN_JUMP_MAX, MemberState
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import engine_time, evidence_of
 from trio_gossip.testing.checkers.ledger import Ledger, content_of
@@ -143,7 +143,8 @@ class NoResurrection(Checker):
 
 class OwnIncarnation(Checker):
     """Nobody holds a member above the highest incarnation that the member itself ever had: only
-    it may raise it (SWIM section 4.2). Not judged once strangers' packets were let in.
+    it may raise it (SWIM section 4.2), and by ``OWN_JUMP_MAX`` at once at most, whatever it hears
+    (memberlist issue 358). The former is not judged once strangers' packets were let in.
     """
 
     name: ClassVar[str] = "own-incarnation"
@@ -156,6 +157,10 @@ class OwnIncarnation(Checker):
         self, process: Process, name: str, before: Member | None, after: Member | None
     ) -> None:
         self._ledger.note(process, name, after)
+        if after is not None and before is not None and name == process.name:
+            rise = after.incarnation - before.incarnation
+            if rise > OWN_JUMP_MAX + 1:
+                self.wrong(f"{name} raised its incarnation by {rise}, to {after.incarnation}")
         if after is None or name == process.name or self.strangers_spoke:
             return
         top = self._ledger.top(name)

@@ -60,6 +60,22 @@ def is_open_question(process: Process, sequence: int) -> bool:
     return sequence in questions._open  # pyright: ignore[reportPrivateUsage]
 
 
+def is_open_stream(process: Process, exchange: int) -> bool:
+    """True while an engine has a stream of this number."""
+    streams = process.engine._parts.streams  # pyright: ignore[reportPrivateUsage]
+    return streams.find(exchange) is not None
+
+
+def held_records_of(process: Process) -> int:
+    """Records of peers' tables that an engine holds and has not merged yet."""
+    return process.engine._parts.sync.held  # pyright: ignore[reportPrivateUsage]
+
+
+def held_bytes_of(process: Process) -> int:
+    """Bytes of reliable messages that an engine holds and has not delivered yet."""
+    return process.engine._parts.mail.held  # pyright: ignore[reportPrivateUsage]
+
+
 def is_queued(process: Process, name: str) -> bool:
     """True while an engine has news of ``name`` to tell, or its own goodbye."""
     queue = node_of(process).queue

@@ -38,7 +38,7 @@ class ArrivedIsDelivered(Checker):
     """A broadcast that arrives for the first time is delivered in that very turn, once, even if it
     was overtaken by others of its origin. Demanded of broadcasts of this life of an origin that
     the process knows. Not judged: origins of which one came that was never sent (damaged on
-    the way), and all once strangers' packets were let in.
+    the way), unless nobody of that name was known, and all once strangers' packets were let in.
     """
 
     name: ClassVar[str] = "arrived-is-delivered"
@@ -69,7 +69,9 @@ class ArrivedIsDelivered(Checker):
                 continue
             key = (process, message.origin)
             if (message.origin, message.epoch, message.counter) not in self._sent:
-                self._strange.add(key)
+                if evidence_of(process, message.origin):
+                    self._strange.add(key)
+                continue
             if key in self._strange or self.strangers_spoke:
                 continue
             # Of a life that it does not know yet it may take some after a claim in this packet.

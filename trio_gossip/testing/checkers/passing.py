@@ -39,7 +39,7 @@ EXCHANGES_EACH: Final = 4
 """Exchanges that one try of a lost address may come to: itself, and three that follow."""
 
 JOIN_SEEDS: Final = 4
-"""Exchanges that one command may come to: a join tries each of its seeds."""
+"""Exchanges that one command may come to: the join, and three that follow."""
 
 SEEDS_LOST: Final = 4
 """Lost addresses beside the failed members that a process may also try: seeds."""
@@ -101,6 +101,10 @@ class NewsIsQueued(Checker):
 @attrs.define
 class _Search:
     time: float
+    tried: int = 0
+    """Tries of lost addresses that the process has counted."""
+    seeds: dict[Address, None] = attrs.field(factory=dict["Address", None])
+    """Where its joins went."""
     failed: dict[str, Address] = attrs.field(factory=dict[str, "Address"])
     """Rows that are failed now, and those that were when they were reaped."""
     forgotten: dict[str, float] = attrs.field(factory=dict[str, float])
@@ -110,8 +114,10 @@ class _Search:
 class LostAreTried(Checker):
     """Members that failed are looked for (memberlist issue 222, where nobody does): a process tries
     a lost address once in each ``rejoin_interval`` with the probability lost / N, as Serf does.
-    Of all processes of a run together at least one has dialled one of those that it held failed
-    when ``TRIES_EXPECTED`` such tries were due. Reaped ones count as long as their tombstones.
+    Of all processes of a run together at least one has tried one of those that it held failed
+    when ``TRIES_EXPECTED`` such tries were due; and the same holds of those through which it did
+    not join (weaviate issue 8246, where seeds alone are tried). Reaped ones count as long as their
+    tombstones.
     """
 
     name: ClassVar[str] = "lost-are-tried"
@@ -119,32 +125,45 @@ class LostAreTried(Checker):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._searches: dict[Process, _Search] = {}
-        self._tries = 0
-        self._due = 0.0
+        self._tries = {True: 0, False: 0}
+        """Of addresses that are seeds of who tries, and of others."""
+        self._due = {True: 0.0, False: 0.0}
+
+    def started(self, process: Process) -> None:
+        self._searches[process] = _Search(engine_time(process))
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
     ) -> None:
-        search = self._searches.get(process)
+        search = self._searches[process]
         if after is not None and after.state is MemberState.FAILED:
-            if search is None:
-                search = self._searches[process] = _Search(engine_time(process))
             search.failed[name] = after.address
             search.forgotten.pop(name, None)
-        elif search is not None and after is not None:
+        elif after is not None:
             search.failed.pop(name, None)
             search.forgotten.pop(name, None)
-        elif search is not None and name in search.failed:
+        elif name in search.failed:
             search.forgotten[name] = engine_time(process) + process.config.tombstone_time
 
     def turned(self, process: Process, outputs: list[Output]) -> None:
         search = self._searches.get(process)
-        if search is None or not search.failed:
+        if search is None:
             return
         for output in outputs:
-            if type(output) is OpenExchange and output.address in search.failed.values():
-                self._tries += 1
-                self.ok()
+            if type(output) is OpenExchange:
+                self._dialled(process, search, output)
+
+    def _dialled(self, process: Process, search: _Search, output: OpenExchange) -> None:
+        node = node_of(process)
+        if output.exchange in node.outbox.commands.values():
+            if output.peer_name is None:
+                search.seeds[output.address] = None
+            return
+        tried = node.counters.get("rejoin_tried", 0)
+        if tried != search.tried and output.address in search.failed.values():
+            self._tries[output.address in search.seeds] += 1
+            self.ok()
+        search.tried = tried
 
     def tick(self) -> None:
         for process, search in self._searches.items():
@@ -152,17 +171,23 @@ class LostAreTried(Checker):
             seconds, search.time = now - search.time, now
             for name in [name for name, until in search.forgotten.items() if until <= now]:
                 del search.forgotten[name], search.failed[name]
-            lost = len(search.failed)
-            if lost and not is_leaving(process):
-                share = lost / max(active_of(process), lost + SEEDS_LOST)
-                self._due += share * seconds / process.config.rejoin_interval
+            if not search.failed or is_leaving(process):
+                continue
+            most = max(active_of(process), len(search.failed) + SEEDS_LOST)
+            for address in search.failed.values():
+                share = seconds / process.config.rejoin_interval / most
+                self._due[address in search.seeds] += share
 
     def ended(self, process: Process, how: str) -> None:
         self._searches.pop(process, None)
 
     def finish(self) -> None:
-        if self._due >= TRIES_EXPECTED and not self._tries:
-            self.wrong(f"nobody has tried a failed member, {self._due:.0f} tries were due")
+        due, tries = sum(self._due.values()), sum(self._tries.values())
+        if due >= TRIES_EXPECTED and not tries:
+            self.wrong(f"nobody has tried a failed member, {due:.0f} tries were due")
+        elif self._due[False] >= TRIES_EXPECTED and not self._tries[False]:
+            due = self._due[False]
+            self.wrong(f"nobody has tried a member that is no seed, {due:.0f} tries were due")
 
 
 class ExchangeRate(Checker):

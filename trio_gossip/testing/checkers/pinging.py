@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
-from trio_gossip.codec.messages import Alive, Ping
+from trio_gossip.codec.messages import Ack, Alive, Ping
 from trio_gossip.events import MemberSuspected, Reason
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import engine_time, node_of
@@ -125,8 +125,8 @@ class AccusedWasAsked(Checker):
 
 class MovedWasAsked(Checker):
     """The address of an active member changes only after the old one was silent: it was pinged
-    three times within ``probe_timeout`` (memberlist does not let it move at all). Or a member
-    that counts and has asked says so itself, in a packet of its own.
+    three times within ``probe_timeout``, and answered none of these (memberlist does not let it
+    move at all). Or a member that counts and has asked says so itself, in a packet of its own.
 
     Each of the pings may be late by what is no stall yet; a slow process is not judged.
     """
@@ -135,7 +135,8 @@ class MovedWasAsked(Checker):
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
-        self._asked: dict[Process, deque[tuple[float, str, Address]]] = {}
+        self._asked: dict[Process, deque[tuple[float, str, Address, int]]] = {}
+        self._acks: dict[Process, deque[int]] = {}
         self._vouched: tuple[Process, list[str]] | None = None
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
@@ -143,7 +144,12 @@ class MovedWasAsked(Checker):
             ping = messages_of(data)[0]
             if isinstance(ping, Ping):
                 asked = self._asked.setdefault(process, deque(maxlen=PINGS_KEPT))
-                asked.append((engine_time(process), ping.target, address))
+                asked.append((engine_time(process), ping.target, address, ping.sequence))
+
+    def arrived(self, process: Process, data: bytes, source: Address) -> None:
+        if first_code(data) == Ack.code:
+            acks = self._acks.setdefault(process, deque(maxlen=PINGS_KEPT))
+            acks += [each.sequence for each in messages_of(data) if isinstance(each, Ack)]
 
     def news_arrived(
         self, process: Process, messages: Sequence[Message], data: bytes, source: Address
@@ -178,13 +184,20 @@ class MovedWasAsked(Checker):
         since = engine_time(process) - config.probe_timeout
         since -= (QUESTIONS + 1) * config.stall_threshold
         asked = self._asked.get(process, ())
-        count = sum(
-            time >= since and (to, address) == (name, before.address) for time, to, address in asked
-        )
-        if count >= QUESTIONS:
-            self.ok()
-        else:
+        numbers = [
+            sequence
+            for time, to, address, sequence in asked
+            if time >= since and (to, address) == (name, before.address)
+        ]
+        answered = set(numbers[-QUESTIONS:]) & set(self._acks.get(process, ()))
+        if answered:
+            self.wrong(f"{process.name} moved {before} to {after.address}, and it had answered")
+        elif len(numbers) < QUESTIONS:
+            count = len(numbers)
             self.wrong(f"{process.name} moved {before} to {after.address} after {count} pings")
+        else:
+            self.ok()
 
     def ended(self, process: Process, how: str) -> None:
         self._asked.pop(process, None)
+        self._acks.pop(process, None)

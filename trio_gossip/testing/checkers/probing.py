@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
+from trio_gossip.codec.messages import Alive
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.expected import SLACK_PROBES, walk_probes
 from trio_gossip.testing.checkers.inside import active_of, engine_time, is_leaving
 from trio_gossip.testing.checkers.pace import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trio_gossip.addresses import Address
-    from trio_gossip.codec.messages import IndirectPing
+    from trio_gossip.codec.messages import IndirectPing, Message
     from trio_gossip.members import Member
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
@@ -45,9 +48,9 @@ class ProbeRate(Checker):
     makes up for a long round; and, being healthy, hardly less.
 
     Counted are pings in windows of eight intervals. Those for others (one for each request), of the
-    application (one for each command) and of addresses that a name has left (three for each row
-    that changed, or is not where its member is) may come on top. Two less than one in two
-    healthy intervals is too few.
+    application (one for each command) and of addresses that a name has left, or is said to have
+    (three for each row that changed, or is not where its member is), may come on top. Two less
+    than one in two healthy intervals is too few.
     """
 
     name: ClassVar[str] = "probe-rate"
@@ -73,6 +76,17 @@ class ProbeRate(Checker):
         window = self._windows.get(process)
         if window is not None:
             window.excess += TAKEOVER_PINGS
+
+    def news_arrived(
+        self, process: Process, messages: Sequence[Message], data: bytes, source: Address
+    ) -> None:
+        window = self._windows.get(process)
+        if window is not None:
+            for message in messages:
+                if isinstance(message, Alive):
+                    row = process.engine.member(message.name)
+                    if row is not None and row.address != message.address:
+                        window.excess += TAKEOVER_PINGS
 
     def ended(self, process: Process, how: str) -> None:
         self._windows.pop(process, None)

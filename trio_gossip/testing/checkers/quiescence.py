@@ -9,7 +9,7 @@ from trio_gossip.codec.messages import Alive, Broadcast, Dead, Leave, Suspect
 from trio_gossip.engine import Complete, OpenExchange
 from trio_gossip.testing.checkers.convergence import AfterFaults
 from trio_gossip.testing.checkers.expected import push_pull_seconds
-from trio_gossip.testing.checkers.inside import active_of, node_of
+from trio_gossip.testing.checkers.inside import active_of, node_of, suspicions_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,8 @@ class Quiescence(AfterFaults):
     push/pull and the tries of lost addresses have it (ringpop issue 143: two members exchange
     their tables for ever). Demanded once all tables have been equal, failed and left members
     included, with nothing queued, for fifteen seconds. And the queues of all who count three
-    members are empty when no row has changed anywhere for twenty.
+    members are empty when no row has changed anywhere for twenty, unless they suspect somebody,
+    whom one more may accuse.
     """
 
     name: ClassVar[str] = "quiescence"
@@ -114,7 +115,7 @@ class Quiescence(AfterFaults):
     def _look_at_queues(self) -> None:
         for process in self.simulation.processes.values():
             queue = node_of(process).queue
-            if len(queue) and active_of(process) > 2:
+            if len(queue) and active_of(process) > 2 and not suspicions_of(process):
                 self.wrong(f"{process.name} still has {len(queue)} news to tell")
                 self.disturbed()
                 return

@@ -152,7 +152,8 @@ class ReapTime(Checker):
 class EventsMatchTable(Checker):
     """Who replays the events of a process has its table: the same members in the same states, with
     the same address, metadata and versions. Incarnations may be behind, as a refutation that
-    changes nothing else is no event. Compared every four seconds and at the end.
+    changes nothing else is no event, and no update either. Compared every four seconds and at
+    the end.
     """
 
     name: ClassVar[str] = "events-match-table"
@@ -172,6 +173,10 @@ class EventsMatchTable(Checker):
         if isinstance(event, MemberEvent):
             self._changed[process] = None
             members = self._replayed.setdefault(process, {})
+            if type(event) is MemberUpdated:
+                before = event.previous
+                if before is not None and content_of(before) == content_of(event.member):
+                    self.wrong(f"{process.name}: an update changes nothing: {event.member}")
             if type(event) is MemberReaped:
                 members.pop(event.member.name, None)
             else:

@@ -53,6 +53,11 @@ class Wire(Transport):
         """Most bytes in one packet."""
         return self._inner.packet_limit
 
+    @property
+    def is_protected(self) -> bool:
+        """Nobody else is in this process."""
+        return self._inner.is_protected
+
     def statistics(self) -> MemoryStatistics:
         """Those of the transport below."""
         return self._inner.statistics()

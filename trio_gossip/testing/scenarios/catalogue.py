@@ -1,8 +1,4 @@
-"""The one table of all kinds of steps.
-
-The rotation of keys is missing as long as the wire has no keys: its place would be a theme of its
-own beside :mod:`~trio_gossip.testing.scenarios.lives`.
-"""
+"""The one table of all kinds of steps."""
 
 from __future__ import annotations
 
@@ -13,11 +9,15 @@ from typing import TYPE_CHECKING, Final
 from trio_gossip.testing.scenarios import (
     clocks,
     cuts,
+    forged,
     hostile,
+    keys,
     lies,
     lives,
     packets,
+    refused,
     streams,
+    vain,
     work,
 )
 
@@ -26,7 +26,20 @@ if TYPE_CHECKING:
 
     from trio_gossip.testing.scenarios.kind import Kind
 
-_THEMES: Final = (packets, cuts, lives, clocks, streams, hostile, lies, work)
+_THEMES: Final = (
+    packets,
+    cuts,
+    lives,
+    clocks,
+    streams,
+    hostile,
+    lies,
+    work,
+    keys,
+    forged,
+    refused,
+    vain,
+)
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {kind.name: kind for kind in chain.from_iterable(theme.KINDS for theme in _THEMES)}

@@ -6,8 +6,9 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from trio_gossip.testing.scenarios import hostile
+from trio_gossip.testing.scenarios import hostile, keys
 from trio_gossip.testing.scenarios.catalogue import GENTLE, KINDS
+from trio_gossip.testing.scenarios.plots import plot_of
 from trio_gossip.testing.scenarios.scenario import Scenario
 from trio_gossip.testing.simulation.links import LinkFaults
 
@@ -39,6 +40,9 @@ FAVOUR: Final = 12.0
 HONEST_SHARE: Final = 0.5
 """Of the scenarios are without strangers' packets, after which many rules do not bind any more."""
 
+SEALED_SHARE: Final = 0.15
+"""Of the scenarios have a sealed cluster, in which keys are changed."""
+
 _PROFILES: Final = ("lan",) * 7 + ("local",) * 2 + ("wan",)
 _WAN_FACTOR: Final = 4.0
 
@@ -65,14 +69,26 @@ def random_scenario(
     seconds = rng.uniform(*SECONDS_DRAWN) * (_WAN_FACTOR if profile == "wan" else 1.0)
     seconds = round(seconds, 3)
     names = tuple(f"n{number:02}" for number in range(count))
+    sealed = random.Random(f"sealed {seed}").random() < SEALED_SHARE
+    config = _config(rng, profile)
+    links = _links(rng, profile)
+    steps = _steps(rng, names, seconds, gentle=is_gentle, sealed=sealed)
+    plot = plot_of(seed, names, gentle=is_gentle)
+    if plot is not None:
+        config |= plot.config
+        taken = {step.kind for step in plot.steps} if is_gentle else set[str]()
+        kept = [step for step in steps if step.kind not in taken]  # not too many of a kind
+        steps = tuple(sorted((*kept, *plot.steps), key=lambda step: step.at))
+        seconds = max(seconds, plot.seconds)
     return Scenario(
         seed=seed,
         nodes=count,
         seconds=seconds,
         profile=profile,
-        config=_config(rng, profile),
-        links=_links(rng, profile),
-        steps=_steps(rng, names, seconds, gentle=is_gentle),
+        config=config,
+        links=links,
+        sealed=sealed,
+        steps=steps,
     )
 
 
@@ -112,13 +128,15 @@ def _links(rng: random.Random, profile: str) -> LinkFaults:
     )
 
 
-def _weights(rng: random.Random, kinds: tuple[str, ...]) -> list[float]:
+def _weights(rng: random.Random, kinds: tuple[str, ...], *, sealed: bool) -> list[float]:
     """How likely each kind is in one scenario: in half of them a few are favoured, and in half
-    no stranger speaks.
+    no stranger speaks. Where nothing is sealed there are no keys to change.
     """
     honest = rng.random() < HONEST_SHARE
-    strange = {kind.name for kind in hostile.KINDS}
-    weights = [0.0 if honest and name in strange else KINDS[name].weight for name in kinds]
+    without = {kind.name for kind in hostile.KINDS} if honest else set[str]()
+    if not sealed:
+        without |= {kind.name for kind in keys.KINDS}
+    weights = [0.0 if name in without else KINDS[name].weight for name in kinds]
     if rng.random() < 0.5:
         for place in rng.sample(range(len(kinds)), rng.randint(*FAVOURITES)):
             weights[place] *= FAVOUR
@@ -126,10 +144,10 @@ def _weights(rng: random.Random, kinds: tuple[str, ...]) -> list[float]:
 
 
 def _steps(
-    rng: random.Random, names: tuple[str, ...], seconds: float, *, gentle: bool
+    rng: random.Random, names: tuple[str, ...], seconds: float, *, gentle: bool, sealed: bool
 ) -> tuple[Step, ...]:
     kinds = GENTLE if gentle else tuple(KINDS)
-    weights = _weights(rng, kinds)
+    weights = _weights(rng, kinds, sealed=sealed)
     drawn: Counter[str] = Counter()
     steps: list[Step] = []
     for _ in range(rng.randint(*STEPS_DRAWN)):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from trio_gossip.addresses import Address
 from trio_gossip.codec import DecodeError, NativeCodec
-from trio_gossip.codec.messages import Ack, Dead, IndirectPing, Nack, Ping, Suspect
+from trio_gossip.codec.messages import Ack, Alive, Dead, IndirectPing, Nack, Ping, Suspect
 from trio_gossip.codec.wire import PACKET_BYTES_MAX
-from trio_gossip.members import INCARNATION_JUMP_MAX, INCARNATION_MAX, MemberState
-from trio_gossip.testing.scenarios.kind import Kind, SkipStep, Span
+from trio_gossip.members import INCARNATION_JUMP_MAX, INCARNATION_MAX, OWN_JUMP_MAX, MemberState
+from trio_gossip.testing.scenarios.kind import Excused, Kind, SkipStep, Span
 
 if TYPE_CHECKING:
     import random
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _CODEC: Final = NativeCodec()
 _STRANGER: Final = Address("stranger", 7946)
+_TWIN: Final = Address("twin", 7946)
 _GARBAGE_BYTES: Final = 200
 _TRIES: Final = 8
 
@@ -110,11 +111,13 @@ def _oversized(_stage: Stage, _victim: str, rng: random.Random) -> bytes | None:
 
 
 def _implausible(stage: Stage, victim: str, rng: random.Random) -> bytes | None:
-    """Accusations far above any incarnation that anybody can have reached."""
+    """Accusations far above any incarnation that anybody can have reached, also of the victim."""
     low = 2_000_000_000 + INCARNATION_JUMP_MAX
-    incarnation = rng.choice((low, 2**40, INCARNATION_MAX))
+    incarnation = rng.choice((low, 2**40, 2**50, INCARNATION_MAX))
     claim = rng.choice((Suspect, Dead))
     subject, accuser = rng.sample([name for name in stage.names if name != victim], 2)
+    if incarnation > OWN_JUMP_MAX + low and rng.random() < 0.5:
+        subject = victim  # which may outbid the lower ones
     return _pack(claim(incarnation, subject, accuser))
 
 
@@ -163,9 +166,34 @@ def _slander(stage: Stage, step: Step) -> None:
     held = process.engine.member(subject)
     if held is None or held.state is not MemberState.ALIVE:
         raise SkipStep(f"{hearer} does not hold {subject} for alive")
+    if len(stage.present(subject).active_names()) < 2:
+        # Its joins have failed so far. Whoever accuses it is a stranger to it, and a stranger gets
+        # no more bytes than it sent: a refutation is too long.
+        raise SkipStep(f"{subject} knows nobody whom it could answer")
     stage.simulation.inject(
         hearer, _pack(Suspect(held.incarnation, subject, accuser)), stage.addresses[accuser]
     )
+
+
+def _twin(stage: Stage, step: Step) -> None:
+    """The first member hears, again and again, that the second lives elsewhere; that one is there
+    and answers when it is asked, so nothing must change but that people are told.
+    """
+    hearer, subject = step.names
+    stage.present(hearer)
+    stage.present(subject)
+    rng = stage.rng(step)
+
+    def claim() -> None:
+        process = stage.simulation.processes.get(hearer)
+        row = None if process is None else process.engine.member(subject)
+        if row is not None and row.state is MemberState.ALIVE:
+            voucher = rng.choice(("", *stage.all_present()))
+            alive = Alive(row.incarnation + 1, subject, _TWIN, row.meta, row.versions, voucher)
+            stage.simulation.inject(hearer, _pack(alive), _TWIN)
+
+    for _ in range(int(step.amount)):
+        stage.simulation.at(step.seconds * rng.random(), claim)
 
 
 def _thrown(name: str, about: str, make: Callable[..., bytes | None]) -> Kind:
@@ -203,6 +231,18 @@ KINDS: Final = (
         counts=True,
         seconds=Span(0.0, 3600.0),
         durations=Span(0.0, 10.0),
+    ),
+    Kind(
+        name="twin",
+        about="the first member hears this many times that the second lives at another address",
+        begin=_twin,
+        names=(2, 2),
+        amount=Span(1.0, 1000.0),
+        amounts=Span(2.0, 10.0),
+        counts=True,
+        seconds=Span(0.0, 3600.0),
+        durations=Span(1.0, 10.0),
+        excused=Excused.MEMBERS,
     ),
     Kind(
         name="slander",

@@ -14,6 +14,7 @@ from trio_gossip.testing.checkers.base import Findings, Violation
 from trio_gossip.testing.checkers.catalogue import ALL, attach
 from trio_gossip.testing.scenarios.catalogue import KINDS
 from trio_gossip.testing.scenarios.hostile import NEED_PACKETS
+from trio_gossip.testing.scenarios.keys import hand_over_files
 from trio_gossip.testing.scenarios.kind import Excused, SkipStep
 from trio_gossip.testing.scenarios.scenario import REST_SECONDS
 from trio_gossip.testing.scenarios.stage import Stage
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from trio_gossip.testing.checkers.base import Checker
     from trio_gossip.testing.scenarios.kind import Step, Undo
     from trio_gossip.testing.scenarios.scenario import Scenario
+    from trio_gossip.testing.simulation.sealing import Sealing
     from trio_gossip.testing.trace import Trace
 
 JOIN_SPREAD: Final = 0.3
@@ -121,7 +123,10 @@ class Playing:
     ) -> None:
         self.scenario = scenario
         self.simulation = Simulation(
-            scenario.seed, trace=trace, **attrs.asdict(scenario.links, recurse=False)
+            scenario.seed,
+            trace=trace,
+            sealing=_sealing(scenario.seed) if scenario.sealed else None,
+            **attrs.asdict(scenario.links, recurse=False),
         )
         self.report = Report(scenario.seed, scenario.nodes)
         self.stage = Stage(self.simulation, scenario.names, scenario.config_of)
@@ -228,6 +233,7 @@ class Playing:
             self._end_one()
         self.stage.layers.become_plain()
         simulation.links.heal()
+        hand_over_files(self.stage)
         simulation.note("calm")
         self.checkers.calm()
         simulation.run(self.scenario.calm)
@@ -258,6 +264,13 @@ class Playing:
                 less, more = sorted(running - seen), sorted(seen - running)
                 views.append(f"{name} lacks {','.join(less)} and has {','.join(more)} too many")
         return "; ".join(views[:VIEWS_SHOWN]) or "the same members in different versions"
+
+
+def _sealing(seed: int) -> Sealing:
+    """Loaded only now: most runs need no cipher."""
+    from trio_gossip.testing.sealed import NativeSealing, key_of
+
+    return NativeSealing([key_of(seed)])
 
 
 def _last_lines(error: Exception) -> str:

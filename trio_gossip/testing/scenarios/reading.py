@@ -78,6 +78,12 @@ def _whole(name: str, value: object) -> int:
     return value
 
 
+def _flag(name: str, value: object) -> bool:
+    if type(value) is not bool:
+        raise ScenarioError(f"{name} must be true or false, not {shown(value)}")
+    return value
+
+
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise ScenarioError(f"{name} must be text, not {shown(value)}")
@@ -152,6 +158,7 @@ def check_types(scenario: Scenario) -> None:
     _whole("seed", scenario.seed)
     for name in ("seconds", "calm"):
         _of_numbers(name, _value(scenario, name))
+    _flag("sealed", scenario.sealed)
     _text("profile", scenario.profile)
     _text("about", scenario.about)
     config = _value(scenario, "config")
@@ -204,6 +211,7 @@ _READERS: Final[dict[str, Callable[[str, object], Any]]] = {
     "profile": _text,
     "config": _object,
     "links": _links,
+    "sealed": _flag,
     "steps": _steps,
     "about": _text,
 }

@@ -70,6 +70,7 @@ class Scenario:
         profile: ``lan``, ``wan`` or ``local``.
         config: changes of the profile; numbers and truth values only.
         links: what all links do until the calm.
+        sealed: True for a cluster whose packets and streams are sealed.
         steps: in the order of their times.
         about: for people: what it shows, or what went wrong.
 
@@ -84,6 +85,7 @@ class Scenario:
     profile: str = "lan"
     config: Mapping[str, bool | int | float] = attrs.field(factory=dict[str, "bool | int | float"])
     links: LinkFaults = attrs.field(factory=LinkFaults)
+    sealed: bool = False
     steps: tuple[Step, ...] = ()
     about: str = ""
 
@@ -219,6 +221,8 @@ class Scenario:
             "config": dict(self.config),
             "links": links,
         }
+        if self.sealed:
+            document["sealed"] = True
         head = json.dumps(document, indent=1)[:-2]
         steps = ",\n  ".join(json.dumps(attrs.asdict(step)) for step in self.steps)
         return f'{head},\n "steps": [\n  {steps}\n ]\n}}\n'

@@ -45,6 +45,17 @@ class Recorder(Observer):
         self.packets.append((data, process, address))
 
 
+class SealedRecorder(Recorder):
+    """The same for a sealed cluster: datagrams as a stranger can record them on the links."""
+
+    def sent(self, process: Process, data: bytes, address: Address) -> None:
+        """Nothing: nobody sees a packet before it is sealed."""
+
+    def carried(self, process: Process, data: bytes, address: Address) -> None:
+        """See :class:`~trio_gossip.testing.Observer`."""
+        self.packets.append((data, process, address))
+
+
 class Stage:
     """A simulation with the names of its members and what the steps need to know of each other.
 
@@ -55,6 +66,7 @@ class Stage:
         config_of: the settings with which a member starts.
         addresses: where each member listens, or listened last.
         recorder: the packets of the run; empty unless the scenario needs them.
+        rotation: the change of keys that goes on; None without one.
     """
 
     def __init__(
@@ -68,7 +80,8 @@ class Stage:
         self.config_of = config_of
         self.layers = Layers(simulation.links)
         self.addresses: dict[str, Address] = {name: address_of(name) for name in names}
-        self.recorder = Recorder()
+        self.recorder = Recorder() if simulation.sealing is None else SealedRecorder()
+        self.rotation: object = None
         self._highest: dict[str, int] = {}
         self._turn_seconds: dict[Process, list[float]] = {}
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from trio_gossip.addresses import Address
 from trio_gossip.failures import DialFailure
+from trio_gossip.services.key_store import KEY_ID_BYTES
+from trio_gossip.services.key_wire import KeyOperation
+from trio_gossip.services.keys import KeyCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 CALLS: Final[Mapping[str, tuple[type, ...]]] = {
     "broadcast": (bytes,),
@@ -39,6 +42,8 @@ COMMANDS: Final[Mapping[str, tuple[type, ...]]] = {
     "send_reliable": (str, bytes),
 }
 """Calls of an engine that complete later."""
+
+_OPERATIONS: Final = {operation.name.lower(): operation for operation in KeyOperation}
 
 _SHOWN_CHARACTERS: Final = 60
 
@@ -122,3 +127,23 @@ def check_call(
     for argument, wanted_type in zip(arguments, types, strict=True):
         if not isinstance(argument, wanted_type):
             raise TypeError(f"{call} takes {wanted_type.__name__}, not {shown(argument)}")
+
+
+def key_command(
+    operation: object, secret: bytes, identify: Callable[[bytes], bytes], *, leaked: bool
+) -> KeyCommand:
+    """The command of a service for an operation on the keys of a cluster.
+
+    Raises:
+        ValueError: there is no such operation, or ``secret`` is no key. It is not in the text.
+    """
+    found = _OPERATIONS.get(operation) if isinstance(operation, str) else None
+    if found is None:
+        raise ValueError(f"keys() knows {', '.join(_OPERATIONS)}; not {shown(operation)}")
+    if found is KeyOperation.LIST:
+        return KeyCommand(found)
+    if found is KeyOperation.INSTALL:
+        identify(secret)
+    elif len(secret) != KEY_ID_BYTES:
+        secret = identify(secret)
+    return KeyCommand(found, secret, leaked=leaked)

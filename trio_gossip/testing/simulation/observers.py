@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from trio_gossip.addresses import Address
     from trio_gossip.engine import Complete
@@ -45,7 +45,18 @@ class Observer:
         """A process is about to receive a packet."""
 
     def lost(self, process: Process, data: bytes, address: Address, reason: str) -> None:
-        """A packet of ``process`` was lost."""
+        """A packet of ``process`` was lost; in a sealed cluster these are the sealed bytes."""
+
+    def carried(self, process: Process, data: bytes, address: Address) -> None:
+        """A datagram of a sealed cluster left, as links carry it."""
+
+    def opened(
+        self, process: Process, data: bytes, source: Address, packets: Sequence[bytes]
+    ) -> None:
+        """A datagram reached a member of a sealed cluster, which found these packets in it."""
+
+    def streamed(self, process: Process, data: bytes, peer: Process) -> None:
+        """Bytes of a stream of a sealed cluster left, as they are on the link."""
 
     def turned(self, process: Process, outputs: list[Output]) -> None:
         """A turn of a process's engine has ended and its outputs were performed."""
@@ -63,6 +74,9 @@ HOOKS = (
     "sent",
     "arrived",
     "lost",
+    "carried",
+    "opened",
+    "streamed",
     "turned",
     "injected",
 )
@@ -82,6 +96,9 @@ class Hooks:
     sent: list[Callable[..., None]]
     arrived: list[Callable[..., None]]
     lost: list[Callable[..., None]]
+    carried: list[Callable[..., None]]
+    opened: list[Callable[..., None]]
+    streamed: list[Callable[..., None]]
     turned: list[Callable[..., None]]
     injected: list[Callable[..., None]]
 

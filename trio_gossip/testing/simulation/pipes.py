@@ -18,15 +18,30 @@ DIALLED_PORT: Final = 40_000
 _MOMENT: Final = 1e-9
 
 
-class _End:
+class End:
     """One end of a stream. ``peer`` is None once the other has closed or is gone."""
 
-    __slots__ = ("exchange", "peer", "process", "quiet_until", "stalled")
+    __slots__ = (
+        "asked",
+        "dials",
+        "exchange",
+        "layer",
+        "peer",
+        "process",
+        "quiet_until",
+        "stalled",
+    )
 
-    def __init__(self, process: Process, exchange: int) -> None:
+    def __init__(self, process: Process, exchange: int, asked: OpenExchange | None = None) -> None:
         self.process = process
         self.exchange = exchange
-        self.peer: _End | None = None
+        self.asked = asked
+        """What its engine wanted to be opened; None at the end that was dialled."""
+        self.dials = 1
+        """Connections that were made for it, with this one."""
+        self.layer: object = None
+        """What lies between the engine and this stream: see ``sealed_pipes.py``."""
+        self.peer: End | None = None
         self.quiet_until = 0.0
         self.stalled = False
         """A cut has swallowed something on the way to this end: nothing more can come."""
@@ -39,7 +54,7 @@ class Pipes:
         self._runtime = runtime
         self._schedule = runtime.schedule
         self._links = runtime.links
-        self._ends: dict[Process, dict[int, _End]] = {}
+        self._ends: dict[Process, dict[int, End]] = {}
 
     def dial(self, process: Process, output: OpenExchange) -> None:
         """Open a stream: answered after a round trip, or never if the link is cut."""
@@ -47,7 +62,7 @@ class Pipes:
         target = self._runtime.at.get(address)
         other = str(address) if target is None else target.name
         self._runtime.note("dial", process.name, other)
-        here = _End(process, exchange)
+        here = End(process, exchange, output)
         self._ends.setdefault(process, {})[exchange] = here
         links = self._links
         faults = links.between(process.name, other)
@@ -61,20 +76,27 @@ class Pipes:
             delay += links.stream_delay(target.name, process.name, self._schedule.now)
             self._schedule.after(delay, self._connect, here, target)
 
-    def _connect(self, here: _End, target: Process) -> None:
+    def _connect(self, here: End, target: Process) -> None:
         process, exchange = here.process, here.exchange
         if self._ends.get(process, {}).get(exchange) is not here:
             return  # given up meanwhile
         if not target.running:
             self._broken(here)
             return
-        there = _End(target, target.engine.new_exchange())
+        there = End(target, target.engine.new_exchange())
         here.peer, there.peer = there, here
         self._ends.setdefault(target, {})[there.exchange] = there
-        give = self._runtime.give
-        source = Address(process.address.host, DIALLED_PORT)
-        give(target, target.engine.exchange_accepted, there.exchange, source)
-        give(process, process.engine.exchange_opened, exchange)
+        self._linked(here, there)
+
+    def _linked(self, here: End, there: End) -> None:
+        """Tell both ends that they have found each other."""
+        self._accepted(there, here.process.address.host)
+        process = here.process
+        self._runtime.give(process, process.engine.exchange_opened, here.exchange)
+
+    def _accepted(self, there: End, host: str) -> None:
+        target, source = there.process, Address(host, DIALLED_PORT)
+        self._runtime.give(target, target.engine.exchange_accepted, there.exchange, source)
 
     def frame(self, process: Process, output: SendFrame) -> None:
         """Carry bytes to the other end, after all that was sent before."""
@@ -85,16 +107,24 @@ class Pipes:
                 0.0, runtime.give, process, process.engine.exchange_writable, exchange
             )
         end = self._ends.get(process, {}).get(exchange)
-        peer = None if end is None else end.peer
-        if end is None or peer is None:
+        if end is not None:
+            self._say(end, data)
+
+    def _say(self, end: End, data: bytes) -> None:
+        """Bytes of an engine are on their way to the other end."""
+        self._send(end, data)
+
+    def _send(self, end: End, data: bytes) -> None:
+        peer = end.peer
+        if peer is None:
             return
         links = self._links
-        names = process.name, peer.process.name
+        names = end.process.name, peer.process.name
         if peer.stalled or links.is_severed(*names):
             links.injected["stream_stall"] += 1
             peer.stalled = True
             return
-        runtime.note("stream", process.name, peer.process.name, f"{len(data)} bytes")
+        self._runtime.note("stream", *names, f"{len(data)} bytes")
         if links.hits("stream_cut", links.between(*names).stream_cut):
             self._carry(end, peer, links.piece(data))
             self._break(peer, in_order=True)
@@ -102,17 +132,17 @@ class Pipes:
             return
         self._carry(end, peer, data)
 
-    def _carry(self, end: _End, peer: _End, data: bytes) -> None:
+    def _carry(self, end: End, peer: End, data: bytes) -> None:
         if data:
             at = self._in_order(end, peer)
             self._schedule.at(at, self._received, peer, data)
 
-    def _received(self, end: _End, data: bytes) -> None:
+    def _received(self, end: End, data: bytes) -> None:
         process = end.process
         if self._ends.get(process, {}).get(end.exchange) is end:
             self._runtime.give(process, process.engine.exchange_received, end.exchange, data)
 
-    def _in_order(self, end: _End, peer: _End) -> float:
+    def _in_order(self, end: End, peer: End) -> float:
         """A time of arrival at ``peer`` that is after all former ones."""
         now = self._schedule.now
         delay = self._links.stream_delay(end.process.name, peer.process.name, now)
@@ -125,7 +155,7 @@ class Pipes:
         if end is not None:
             self._leave(end)
 
-    def _leave(self, end: _End) -> None:
+    def _leave(self, end: End) -> None:
         peer, end.peer = end.peer, None
         if peer is None:
             return
@@ -134,12 +164,12 @@ class Pipes:
             at = self._in_order(end, peer)
             self._schedule.at(at, self._broken, peer)
 
-    def _break(self, end: _End, *, in_order: bool) -> None:
+    def _break(self, end: End, *, in_order: bool) -> None:
         end.peer = None
         at = end.quiet_until + _MOMENT if in_order else self._schedule.now
         self._schedule.at(at, self._broken, end)
 
-    def _broken(self, end: _End, failure: DialFailure = DialFailure.RESET) -> None:
+    def _broken(self, end: End, failure: DialFailure = DialFailure.RESET) -> None:
         process = end.process
         if self._ends.get(process, {}).pop(end.exchange, None) is end:
             self._runtime.give(process, process.engine.exchange_failed, end.exchange, failure)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine import Complete, Engine
     from trio_gossip.engine.outputs import Output
     from trio_gossip.events import Event
+    from trio_gossip.testing.simulation.sealing import NodeSeal
 
 INBOX_MAX: Final = 1024
 """Packets that wait for a process that is paused or slow; the newest beyond it are lost, as with a
@@ -74,8 +75,14 @@ class Process:
     results: dict[int, Complete] = attrs.Factory(dict[int, "Complete"])
     tokens: int = 0
     leave_token: int = 0
+    key_tokens: set[int] = attrs.Factory(set[int])
+    """Of commands that change or list keys: they ask all members, and take their time."""
     packets_sent: int = 0
     bytes_sent: int = 0
+    seal: NodeSeal | None = None
+    """What seals all that leaves; None in a plain cluster."""
+    handshakes_sent: int = 0
+    """Datagrams of the sealed format that hold no packet of the engine."""
 
     def clock(self, now: float) -> float:
         """What this process's monotonic clock shows at virtual time ``now``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trio_gossip.codec import DecodeError
 from trio_gossip.engine import (
@@ -39,6 +39,8 @@ PACKET_REFUSED_SECONDS = 0.001
 class Runtime:
     """Runs engines against each other. Who lives and dies is decided above it."""
 
+    pipes_class: ClassVar[type[Pipes]] = Pipes
+
     def __init__(
         self, schedule: Schedule, links: Links, hooks: Hooks, trace: Trace | None, codec: Codec
     ) -> None:
@@ -51,7 +53,7 @@ class Runtime:
         """Who listens where."""
         self.left: Callable[[Process], None] = lambda _: None
         """Called when a process has said its goodbye."""
-        self.pipes = Pipes(self)
+        self.pipes = self.pipes_class(self)
         self._performers: dict[type, Callable[[Process, Any], None]] = {
             SendPacket: self._packet,
             Notify: lambda process, output: self._event(process, output.event),
@@ -72,7 +74,7 @@ class Runtime:
     def turn(self, process: Process, call: Callable[..., list[Output]], *arguments: Any) -> None:
         """Give an engine one input now, perform what it decides, and set its next wake-up."""
         now = self.schedule.now
-        outputs = call(*arguments, now=process.clock(now))
+        outputs = call(*arguments, now=process.clock(now) if process.clock_skewed else now)
         performers = self._performers
         for output in outputs:
             performers[type(output)](process, output)
@@ -92,11 +94,14 @@ class Runtime:
             self._drain_later(process)
 
     def wake(self, process: Process) -> None:
-        """Schedule the engine's next deadline, if it is earlier than what is scheduled."""
-        deadline = process.virtual(process.engine.next_deadline)
-        if deadline < process.wake_at:
+        """Schedule the engine's next deadline instead of what was scheduled before."""
+        deadline = process.engine.next_deadline
+        if process.clock_skewed:
+            deadline = process.virtual(deadline)
+        if deadline != process.wake_at:
             process.wake_at = deadline
-            self.schedule.at(deadline, self._woken, process, deadline)
+            if deadline < math.inf:
+                self.schedule.at(deadline, self._woken, process, deadline)
 
     def _woken(self, process: Process, deadline: float) -> None:
         if process.wake_at != deadline or not process.running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,31 +12,34 @@ from trio_gossip.codec import NativeCodec
 from trio_gossip.config import Config
 from trio_gossip.engine import Engine
 from trio_gossip.members import Member, MemberState
+from trio_gossip.services.keys import KEYS_SERVICE
 from trio_gossip.testing.simulation.arguments import (
     CALLS,
     COMMANDS,
     check_call,
-    check_rate,
     check_seconds,
     check_seed,
+    key_command,
 )
 from trio_gossip.testing.simulation.excuses import Excuses
+from trio_gossip.testing.simulation.hosts import Hosts
 from trio_gossip.testing.simulation.links import LinkFaults, Links
 from trio_gossip.testing.simulation.observers import Hooks, Observer
 from trio_gossip.testing.simulation.process import Process
 from trio_gossip.testing.simulation.runtime import Runtime
 from trio_gossip.testing.simulation.schedule import Schedule
+from trio_gossip.testing.simulation.sealed_runtime import SealedRuntime
 from trio_gossip.testing.simulation.shared_table import SharedTable, TableBase
 from trio_gossip.testing.simulation.watched_table import WatchedTable
 from trio_gossip.testing.trace import Trace
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
     from trio_gossip.codec import Codec
     from trio_gossip.engine.membership import Membership
     from trio_gossip.engine.outputs import Output
+    from trio_gossip.testing.simulation.sealing import NodeSeal, Sealing
 
 WALL_CLOCK: Final = 1_700_000_000
 """Seconds since 1970 at virtual time zero: what incarnations start from."""
@@ -44,7 +48,7 @@ PACKET_LIMIT: Final = 1400
 """Most bytes in a packet unless a process is started with another limit."""
 
 
-class Simulation:
+class Simulation(Hosts):
     """Engines only: bytes travel over simulated links, time is virtual, and all chance comes from
     the seed. A run is a function of this library's version, the seed and the calls made on it:
     the same on every platform, under every PYTHONHASHSEED.
@@ -56,6 +60,8 @@ class Simulation:
         seed: of all chance, of links and engines.
         trace: what happens is recorded there; by default only digested.
         codec: the wire between engines; shared by all of them.
+        sealing: seals all packets and streams, as ``trio_gossip.testing.sealed.NativeSealing``
+            does; nothing is sealed by default.
         faults: of all links, as keywords of :class:`LinkFaults`.
 
     Raises:
@@ -69,13 +75,13 @@ class Simulation:
         *,
         trace: Trace | None = None,
         codec: Codec | None = None,
+        sealing: Sealing | None = None,
         **faults: Any,
     ) -> None:
         check_seed(seed)
         self.seed = seed
         self.trace = Trace(keep=0) if trace is None else trace
-        self.processes: dict[str, Process] = {}
-        """The running ones."""
+        self.processes = {}
         self.graves: list[Process] = []
         self.schedule = Schedule()
         self.links = Links(random.Random(f"{seed} links"), LinkFaults(**faults))
@@ -84,9 +90,12 @@ class Simulation:
         self.wall_offset = 0.0
         """Seconds by which the wall clock of hosts is wrong: seen by whoever starts then."""
         self._codec = codec or NativeCodec()
-        self._runtime = Runtime(self.schedule, self.links, self.hooks, self.trace, self._codec)
+        self.sealing = sealing
+        kind = Runtime if sealing is None else SealedRuntime
+        self._runtime = kind(self.schedule, self.links, self.hooks, self.trace, self._codec)
         self._runtime.left = self._has_left
         self._rng = random.Random(f"{seed} engines")
+        self._lives: Counter[str] = Counter()
 
     # -- time ---------------------------------------------------------------------------
 
@@ -219,22 +228,37 @@ class Simulation:
             raise ValueError(f"{name} is running already")
         if address in self._runtime.at:
             raise ValueError(f"{self._runtime.at[address].name} listens at {address}")
+        seal = self._seal(name)
         engine = Engine(
             config,
             address,
             rng=rng,
-            packet_limit=packet_limit,
+            packet_limit=packet_limit - (0 if seal is None else seal.overhead),
             incarnation=incarnation,
             codec=self._codec,
             table=table,
+            services=() if seal is None else seal.services,
         )
-        process = Process(name, address, engine, config, incarnation, self.now)
+        process = Process(name, address, engine, config, incarnation, self.now, seal=seal)
         self.processes[name] = process
         self._runtime.at[address] = process
         self._runtime.note("start", name, str(address), f"incarnation {incarnation}")
         for hook in self.hooks.started:
             hook(process)
         return process
+
+    def _seal(self, name: str) -> NodeSeal | None:
+        """What seals for the next life of a member; its chance is that life's own."""
+        if self.sealing is None:
+            return None
+        self._lives[name] += 1
+        entropy = random.Random(f"{self.seed} sealing {name} {self._lives[name]}")
+
+        def clock() -> float:
+            process = self.processes.get(name)
+            return self.now if process is None else process.clock(self.now)
+
+        return self.sealing.begin(name, entropy, clock)
 
     def crash(self, name: str) -> Process:
         """End a process without a word; its streams break."""
@@ -247,6 +271,8 @@ class Simulation:
     def _end(self, process: Process, how: str) -> Process:
         process.running = False
         process.ended_at = self.now
+        if process.seal is not None:
+            process.seal.save()
         del self.processes[process.name]
         del self._runtime.at[process.address]
         self.graves.append(process)
@@ -255,43 +281,6 @@ class Simulation:
         for hook in self.hooks.ended:
             hook(process, how)
         return process
-
-    def pause(self, name: str) -> None:
-        """Stop a process as by SIGSTOP: packets wait, timers will be late."""
-        self._running(name).paused = True
-        self._runtime.note("fault", name, "", "paused")
-
-    def resume(self, name: str) -> None:
-        """Let a paused process go on: first it gets what waited, then its timers run."""
-        self._runtime.note("fault", name, "", "resumed")
-        self._runtime.resume(self._running(name))
-
-    def slow(self, name: str, turn_seconds: float, *, inbox_limit: int | None = None) -> None:
-        """Let each turn of a process take a time; 0.0 makes it fast again.
-
-        Raises:
-            ValueError: the time is negative, or the process is not running.
-        """
-        check_seconds("turn_seconds", turn_seconds)
-        process = self._running(name)
-        process.turn_seconds = turn_seconds
-        if inbox_limit is not None:
-            process.inbox_limit = inbox_limit
-        self._runtime.note("fault", name, "", f"a turn takes {turn_seconds} s")
-
-    def skew(self, name: str, *, rate: float | None = None, jump: float = 0.0) -> None:
-        """Let a process's monotonic clock run at another rate, or jump forward by seconds.
-
-        Raises:
-            ValueError: the clock would stand still or run backwards, or nobody has that name.
-        """
-        check_seconds("jump", jump)
-        check_rate(rate)
-        process = self._running(name)
-        process.set_clock(self.now, rate=rate, jump=jump)
-        self._runtime.note("fault", name, "", f"clock rate {rate} jump {jump}")
-        process.wake_at = float("inf")
-        self._runtime.wake(process)
 
     # -- commands -----------------------------------------------------------------------
 
@@ -319,6 +308,32 @@ class Simulation:
         token = process.tokens
         method: Callable[..., list[Output]] = getattr(process.engine, call)
         self._runtime.give(process, _with_token(method, token), *arguments)
+        return token
+
+    def keys(self, name: str, operation: str, secret: bytes = b"", *, leaked: bool = False) -> int:
+        """Have a process change the keys of the whole cluster, or list them; returns the token.
+
+        Args:
+            name: of the process.
+            operation: ``"list"``, ``"install"``, ``"use"`` or ``"remove"``.
+            secret: the key, or for ``"use"`` and ``"remove"`` its id; for ``"list"`` none.
+            leaked: remove it without grace.
+
+        Raises:
+            ValueError: no such operation, that is no key, the process is not running, or the
+                cluster is not sealed.
+            LocalProtocolError: the process has left.
+        """
+        process = self._running(name)
+        seal = process.seal
+        if seal is None:
+            raise ValueError("the cluster is not sealed")
+        command = key_command(operation, secret, seal.identify, leaked=leaked)
+        process.tokens += 1
+        token = process.tokens
+        process.key_tokens.add(token)
+        call = _with_token(process.engine.call_service, token)
+        self._runtime.give(process, call, KEYS_SERVICE, command)
         return token
 
     def do(self, name: str, call: str, *arguments: object) -> None:
@@ -358,12 +373,6 @@ class Simulation:
             if len(views) > 1:
                 return False
         return True
-
-    def _running(self, name: str) -> Process:
-        process = self.processes.get(name)
-        if process is None:
-            raise ValueError(f"{name} is not running")
-        return process
 
     def _address(self, seed: str | Address) -> Address:
         if isinstance(seed, Address):
