@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Final
+
+MOMENT: Final = 1e-6
+"""Seconds that are not worth waiting for: a time so near may round to the present one, and who
+waits for it would come back at once for ever."""
 
 
 class TokenBucket:
@@ -22,7 +27,8 @@ class TokenBucket:
             gained = (now - self._filled_at) * self._rate
             self._tokens = min(self._burst, self._tokens + gained)
             self._filled_at = now
-        return now + max(0.0, 1.0 - self._tokens) / self._rate
+        wait = (1.0 - self._tokens) / self._rate
+        return now if wait <= MOMENT else now + wait
 
     def take(self, now: float) -> bool:
         """Use one token; False when there is none."""
