@@ -11,12 +11,13 @@ import trio
 from tests.cli.certificate_files import issued, write_member
 from tests.cli.control_helpers import ask_it
 from trio_gossip import Config, open_cluster
-from trio_gossip.cli.control_requests import Control
+from trio_gossip.cli.control_requests import KEYS_SHOWN_MAX, Control
 from trio_gossip.cli.control_socket import control_socket
 from trio_gossip.cli.control_text import key_records, member_records
 from trio_gossip.cli.control_wire import tree_from
 from trio_gossip.cli.security import Security, SecuritySettings
 from trio_gossip.cli.signals import Stop
+from trio_gossip.services.key_wire import IDS_MAX
 from trio_gossip_transports import Key, Keyring, MemoryNetwork
 
 pytestmark = pytest.mark.sockets
@@ -112,6 +113,19 @@ async def test_info_tells_who_it_is_and_what_it_counts_and_no_key(tmp_path):
         told = repr(answer)
         assert key.text not in told
         assert repr(key.secret)[2:-1] not in told
+
+
+async def test_a_member_that_names_more_keys_than_a_row_holds_broke_the_list_of_all(
+    tmp_path, monkeypatch
+):
+    async with sealed(tmp_path, "a", "b") as (_, (a, b)):
+        store = b.cluster.keys._store()
+        monkeypatch.setattr(store, "ids", lambda: (bytes(4),) * IDS_MAX)
+        answer = await a.ask("keys", "list")
+        assert answer.error is None
+        records = {each["name"]: each for each in key_records(answer.rows)}
+        assert len(records["a"]["keys"]) == 1
+        assert records["b"]["keys"] == ["00000000"] * KEYS_SHOWN_MAX
 
 
 async def test_info_of_an_agent_in_plain_says_so(tmp_path):

@@ -214,18 +214,25 @@ class EncryptedTransport(Transport):
         """
         if self.send_plain:
             return await self._open_plain(address, peer_name)
+        ring = self._keyring.snapshot
         try:
             return await self._open_sealed(address, peer_name)
         except NewKeyringError as error:
-            try:
-                self._keyring.replace(error.keys)
-            except KeyringError as fault:
-                raise DialError(DialFailure.HANDSHAKE, f"{address} {error}: {fault}") from None
-            _log.warning("%s gave this node the keys of the cluster: it had been away", address)
+            # What was given to a ring that has changed since is no news: it may come from before a
+            # rotation, or from who has the key that was just removed, and held the answer back.
+            if self._keyring.snapshot is ring:
+                self._take_over(error, address)
         try:
             return await self._open_sealed(address, peer_name)
         except NewKeyringError as error:
             raise DialError(DialFailure.HANDSHAKE, f"{address} {error}, again") from error
+
+    def _take_over(self, error: NewKeyringError, address: Address) -> None:
+        try:
+            self._keyring.replace(error.keys)
+        except KeyringError as fault:
+            raise DialError(DialFailure.HANDSHAKE, f"{address} {error}: {fault}") from None
+        _log.warning("%s gave this node the keys of the cluster: it had been away", address)
 
     async def _open_plain(self, address: Address, peer_name: str | None) -> Stream:
         stream = await self._inner.open_stream(address, peer_name)

@@ -1,12 +1,14 @@
 """Key files: one base64 key on each line, the primary first, readable by their owner only.
 
-A removed key stands in it for its grace, as ``retired <Unix seconds of its end> <base64>``.
+A removed key stands in it for its grace, as ``retired <Unix seconds of its end> <base64>``, and the
+id of a former primary key for longer, as ``former <id>``.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -23,8 +25,9 @@ FILE_BYTES_MAX: Final = 16_384
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
-
 _RETIRED: Final = "retired"
+_FORMER: Final = "former"
+_ID: Final = re.compile(r"[0-9a-f]{8}")
 
 
 class KeyFile(NamedTuple):
@@ -33,10 +36,12 @@ class KeyFile(NamedTuple):
     Attributes:
         keys: the primary first.
         retired: removed keys, each with the Unix seconds until which it is remembered.
+        former: ids of keys that were the primary once, the last one at the end.
     """
 
     keys: list[Key]
     retired: list[tuple[Key, float]]
+    former: list[bytes]
 
 
 def read_keys(path: str | PathLike[str]) -> list[Key]:
@@ -70,7 +75,7 @@ def read_key_file(path: str | PathLike[str]) -> KeyFile:
         lines = data.decode("ascii").splitlines()
     except UnicodeDecodeError:
         raise ValueError("not a text of base64 keys") from None
-    found = KeyFile([], [])
+    found = KeyFile([], [], [])
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
@@ -84,6 +89,11 @@ def read_key_file(path: str | PathLike[str]) -> KeyFile:
 
 def _read_line(line: str, found: KeyFile) -> None:
     words = line.split()
+    if words[0] == _FORMER:
+        if len(words) != 2 or not _ID.fullmatch(words[1]):
+            raise ValueError("a former key is named by its id: former, eight digits")
+        found.former.append(bytes.fromhex(words[1]))
+        return
     if words[0] != _RETIRED:
         found.keys.append(Key.parse(line))
         return
@@ -91,7 +101,7 @@ def _read_line(line: str, found: KeyFile) -> None:
         _, until, text = words
         seconds = float(until)
     except ValueError:
-        seconds = math.nan
+        seconds, text = math.nan, ""
     if not math.isfinite(seconds):
         raise ValueError("a removed key is: retired, Unix seconds, base64")
     found.retired.append((Key.parse(text), seconds))
@@ -103,7 +113,10 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def write_keys(
-    path: str | PathLike[str], keys: Iterable[Key], retired: Iterable[tuple[Key, float]] = ()
+    path: str | PathLike[str],
+    keys: Iterable[Key],
+    retired: Iterable[tuple[Key, float]] = (),
+    former: Iterable[bytes] = (),
 ) -> None:
     """Write keys to a file of mode 0600: the new content or the former one, never a part.
 
@@ -115,6 +128,7 @@ def write_keys(
     target = Path(path)
     text = "".join(f"{key.text}\n" for key in keys)
     text += "".join(f"{_RETIRED} {until:.0f} {key.text}\n" for key, until in retired)
+    text += "".join(f"{_FORMER} {key_id.hex()}\n" for key_id in former)
     descriptor, name = tempfile.mkstemp(dir=target.parent or Path(), prefix=f".{target.name}.")
     try:
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor

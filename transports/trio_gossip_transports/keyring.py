@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
 
+    from trio_gossip_transports.key_file import KeyFile
+
 KEYS_MAX: Final = 8
 """Keys on a ring. More are refused: rotate, and remove the old ones."""
 
 RETIRED_MAX: Final = 8
 """Removed keys that are remembered for their grace; beyond it the oldest is forgotten."""
+
+FORMER_MAX: Final = 64
+"""Ids of former primary keys that are remembered; beyond it the oldest is forgotten."""
 
 GRACE_SECONDS: Final = 86_400.0
 """How long a member that was away may show a removed key to be brought up: a day."""
@@ -50,10 +55,14 @@ class KeyringSnapshot:
     Attributes:
         keys: the primary key first; each opens, the first one seals.
         retired: removed keys within their grace: good for nothing but to be brought up.
+        former: ids of keys that were the primary here and are not any more, or were removed
+            without grace; the last one at the end. Whoever calls one of them the newer key is
+            itself behind, and must not take us back to it.
     """
 
     keys: tuple[Key, ...]
     retired: tuple[Retired, ...] = ()
+    former: tuple[bytes, ...] = ()
     _by_id: dict[bytes, Key] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -142,7 +151,8 @@ class Keyring:
         if ring.find(new.id) is not None:
             raise KeyringError("another key has the same id; generate another one")
         retired = tuple(old for old in ring.retired if old.key != new)
-        self._change(KeyringSnapshot((*ring.keys, new), retired))
+        former = tuple(old for old in ring.former if old != new.id)
+        self._change(KeyringSnapshot((*ring.keys, new), retired, former))
 
     def use(self, key: Key | bytes | str) -> None:
         """Make an installed key the primary: it seals from now on.
@@ -153,7 +163,8 @@ class Keyring:
         primary = self._installed(key)
         ring = self._snapshot
         others = tuple(other for other in ring.keys if other != primary)
-        self._change(attrs.evolve(ring, keys=(primary, *others)))
+        former = _former(primary, (*ring.former, ring.primary.id))
+        self._change(attrs.evolve(ring, keys=(primary, *others), former=former))
 
     def remove(self, key: Key | bytes | str, *, grace: float | None = None) -> None:
         """Take a key away: it opens nothing from now on.
@@ -172,16 +183,23 @@ class Keyring:
         now = self._clock()
         retired = [each for each in ring.retired if now < each.until and each.key != old]
         seconds = self.grace if grace is None else grace
+        former = ring.former
         if seconds > 0.0:
             retired.append(Retired(old, now + seconds))
+        else:
+            former = _former(ring.primary, (*former, old.id))
         keys = tuple(other for other in ring.keys if other != old)
-        self._change(KeyringSnapshot(keys, tuple(retired[-RETIRED_MAX:])))
+        self._change(KeyringSnapshot(keys, tuple(retired[-RETIRED_MAX:]), former))
 
     def forget(self, key_id: bytes) -> None:
-        """End the grace of a removed key; nothing happens if there is none of this id."""
+        """End the grace of a removed key. Also one that was never here is not taken then from who
+        is behind; nothing happens to one that is installed.
+        """
         ring = self._snapshot
-        retired = tuple(old for old in ring.retired if old.key.id != key_id)
-        self._change(attrs.evolve(ring, retired=retired))
+        if ring.find(key_id) is None:
+            retired = tuple(old for old in ring.retired if old.key.id != key_id)
+            former = _former(ring.primary, (*ring.former, key_id))
+            self._change(attrs.evolve(ring, retired=retired, former=former))
 
     def replace(self, keys: Iterable[Key]) -> None:
         """Take over the keys of a member that has been there while this one was away.
@@ -194,12 +212,13 @@ class Keyring:
         """
         ring, now = Keyring(keys)._snapshot, self._clock()
         before = self._snapshot.primary
+        former = _former(ring.primary, (*self._snapshot.former, before.id))
         retired = [each for each in self._snapshot.retired if now < each.until]
         seconds = min(self.grace, FELLOWS_SECONDS)
         if seconds > 0.0:
             retired.append(Retired(before, now + seconds))
         kept = [each for each in retired if each.key not in ring.keys]
-        self._change(KeyringSnapshot(ring.keys, tuple(kept[-RETIRED_MAX:])))
+        self._change(KeyringSnapshot(ring.keys, tuple(kept[-RETIRED_MAX:]), former))
 
     def find_retired(self, key_id: bytes) -> Key | None:
         """A removed key with this id that is still within its grace."""
@@ -255,35 +274,42 @@ class Keyring:
             ring = cls(file.keys, grace=grace, path=path if autosave else None)
         except ValueError as error:
             raise KeyringError(f"{path}: {error}") from None
-        ring._remember(file.retired)
+        ring._remember(file)
         return ring
 
-    def _remember(self, removed: Iterable[tuple[Key, float]]) -> None:
-        """Go on with the grace of keys that were removed before a restart."""
+    def _remember(self, file: KeyFile) -> None:
+        """Know after a restart what was removed or in use before it; the grace goes on."""
         now, unix = self._clock(), time.time()
         retired = [
             Retired(key, now + min(until - unix, self.grace))
-            for key, until in removed
+            for key, until in file.retired
             if until > unix and key not in self._snapshot.keys and self.grace > 0.0
         ]
         kept = tuple(retired[-RETIRED_MAX:])
-        self._snapshot = attrs.evolve(self._snapshot, retired=kept)
+        former = _former(self._snapshot.primary, file.former)
+        self._snapshot = attrs.evolve(self._snapshot, retired=kept, former=former)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a key file that only this user can read, all of it or nothing.
 
         Removed keys within their grace are in it, marked as such: or a member that was away would
-        be locked out by a restart of those that know its key.
+        be locked out by a restart of those that know its key. So are the ids of former keys.
 
         Raises:
             OSError: it cannot be written; a former file is as it was.
         """
         ring, now, unix = self._snapshot, self._clock(), time.time()
         retired = [(old.key, unix + old.until - now) for old in ring.retired if now < old.until]
-        write_keys(path, ring.keys, retired)
+        write_keys(path, ring.keys, retired, ring.former)
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(key.fingerprint for key in self._snapshot.keys)}>"
+
+
+def _former(primary: Key, ids: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Ids of former keys, each once, the last one at the end, without that of the primary."""
+    latest = [each for each in dict.fromkeys(reversed(tuple(ids))) if each != primary.id]
+    return tuple(reversed(latest[:FORMER_MAX]))
 
 
 def _key_of(key: Key | bytes | str) -> Key:

@@ -211,20 +211,23 @@ class TLSTransport(Transport):
         self, address: Address, peer_name: str | None, protocols: tuple[str, ...]
     ) -> TLSStream:
         inner = await self._inner.open_stream(address, peer_name)
+        context = self._client_context
         try:
-            return await shake_hands(
+            stream = await shake_hands(
                 inner,
-                self._client_context,
+                context,
                 accepted=False,
                 wanted=peer_name,
                 require_name=self._require_name,
                 protocols=protocols,
             )
+            await _end_if(stream, replaced=context is not self._client_context)
         except HandshakeError as error:
             _count(self._dial_faults, error)
             peer = str(address) if peer_name is None else f"{address} ({peer_name})"
             self._tell(peer, error)
             raise DialError(error.failure, f"{peer} {error}") from error
+        return stream
 
     async def _dial_for_packets(self, address: Address, peer_name: str | None) -> TLSStream:
         return await self._dial(address, peer_name, self._known[:1])
@@ -234,13 +237,16 @@ class TLSTransport(Transport):
         return await self._accepter.accept()
 
     async def _welcome(self, inner: trio.abc.Stream) -> TLSStream:
-        return await shake_hands(
+        context = self._server_context
+        stream = await shake_hands(
             inner,
-            self._server_context,
+            context,
             accepted=True,
             require_name=self._require_name,
             protocols=self._known,
         )
+        await _end_if(stream, replaced=context is not self._server_context)
+        return stream
 
     def _takes(self, stream: TLSStream, source: Address) -> bool:
         """Whether an accepted stream is one for packets: then nobody else gets it."""
@@ -290,3 +296,10 @@ class TLSTransport(Transport):
 def _count(faults: dict[str, int], error: HandshakeError) -> None:
     kind = error.fault.value
     faults[kind] = faults.get(kind, 0) + 1
+
+
+async def _end_if(stream: TLSStream, *, replaced: bool) -> None:
+    """The certificates were replaced during the handshake, which looked at the old ones' CA."""
+    if replaced:
+        await trio.aclose_forcefully(stream)
+        raise HandshakeError(TLSFault.CLOSED)

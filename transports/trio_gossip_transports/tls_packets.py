@@ -149,6 +149,8 @@ class PacketPool:
         for link in self._links.all:
             if link.opened is not None:
                 link.retire()
+            elif link.is_accepted:  # let in by the old ones; it has not said hello yet
+                link.scope.cancel()
 
     def statistics(self) -> TLSPacketStatistics:
         """A snapshot."""

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+KEYS_SHOWN_MAX: Final = 16
+"""Ids of keys of one member that an answer has; of more, the first ones. A ring has eight."""
+
 _NAME_CHARACTERS: Final = 40
 """So much of an unknown request is repeated in the answer."""
 
@@ -156,8 +159,10 @@ def _unknown(request: str) -> RequestError:
 
 def _key_rows(report: KeyReport) -> list[Row]:
     """A row for each member: its name, whether it did it, why not, the ids of its keys."""
+    # A member may name more keys than any ring holds: it must not break the answer of all others.
     return [
-        (name, answer.ok, answer.error, *answer.keys) for name, answer in report.answers.items()
+        (name, answer.ok, answer.error, *answer.keys[:KEYS_SHOWN_MAX])
+        for name, answer in report.answers.items()
     ]
 
 

@@ -134,7 +134,7 @@ def test_what_changes_no_key_writes_nothing(tmp_path: Path) -> None:
     keyring.install(NEW)
     keyring.use(OLD)
     keyring.replace([OLD, NEW])
-    keyring.forget(OTHER.id)
+    keyring.forget(NEW.id)
     assert not path.exists()
 
 

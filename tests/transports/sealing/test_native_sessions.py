@@ -137,6 +137,48 @@ def test_senders_are_bounded_and_the_silent_one_goes(monkeypatch: pytest.MonkeyP
     assert b.counts["unknown_token"] == 1
 
 
+def test_a_receiver_with_two_addresses_that_restarted_was_lost_at_one_of_them():
+    """Both have one token, and the other address was forgotten with it: for ever, where the
+    receiver never sends from that address.
+    """
+    wire = Wire(a=sealer(), b=(b := sealer()), also_b=b)
+    for target in ("b", "also_b"):
+        wire.send("a", target, b"first")
+    wire.at[Address("b", 1)] = wire.at[Address("also_b", 1)] = sealer()
+    wire.delivered.clear()
+    for wire.now in (1.0, 2.0):
+        for target in ("b", "also_b"):
+            wire.send("a", target, ENOUGH)
+    assert wire.delivered.count((Address("b", 1), ENOUGH)) >= 1
+    assert wire.delivered.count((Address("also_b", 1), ENOUGH)) >= 1
+
+
+@pytest.mark.parametrize("gone", ["b", "also_b"])
+def test_a_receiver_that_lost_one_of_two_addresses_is_found_at_the_other(gone: str):
+    wire = Wire(a=sealer(), b=(b := sealer()), also_b=b)
+    for target in ("b", "also_b"):
+        wire.send("a", target, b"first")
+    del wire.at[Address(gone, 1)]
+    [there] = [address for address in wire.at if address.host != "a"]
+    wire.at[there] = sealer()
+    for wire.now in (1.0, 2.0):
+        wire.send("a", there.host, ENOUGH)
+    assert (there, ENOUGH) in wire.delivered
+
+
+def test_the_addresses_of_one_receiver_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(receivers, "ADDRESSES_OF_TOKEN_MAX", 2)
+    a, b = sealer(), sealer()
+    wire = Wire(a=a, b=b, c=b, d=b)
+    for target in "bcd":
+        wire.send("a", target, b"x")
+    assert [address.host for address in a._tokens] == ["c", "d"]
+    assert a.counts["receivers_forgotten"] == 1
+    wire.now = 1.0
+    wire.send("a", "b", b"again")
+    assert wire.delivered[-1] == (Address("b", 1), b"again")
+
+
 def test_receivers_are_bounded_and_the_one_not_written_to_goes(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(receivers, "RECEIVERS_MAX", 2)
     a = sealer()

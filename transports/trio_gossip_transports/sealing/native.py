@@ -304,12 +304,13 @@ class NativeSealer:
         Perhaps not: whoever replays our packets to a third member makes that one say so. So the
         session stays until the receiver itself answers another hello with another token.
         """
-        address = self._receivers.address_of(body[:TOKEN_BYTES])
-        if address is None:
+        addresses = self._receivers.addresses_of(body[:TOKEN_BYTES])
+        if not addresses:
             self.counts["unasked"] += 1
             return _NOTHING
         self.counts["reset"] += 1
-        return Opened([], self._say_hello(address, now))
+        # At each of them: what is sealed for a former boot comes to nothing at all alike.
+        return Opened([], [each for to in addresses for each in self._say_hello(to, now)])
 
     # -- trouble ------------------------------------------------------------------------
 

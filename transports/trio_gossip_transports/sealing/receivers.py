@@ -19,6 +19,10 @@ NONCE_BYTES: Final = 8
 RECEIVERS_MAX: Final = 16_384
 """Receivers whose tokens are kept; beyond it the one not written to for longest is forgotten."""
 
+ADDRESSES_OF_TOKEN_MAX: Final = 8
+"""Addresses at which one receiver is known: a host may have several. Beyond it the oldest one is
+forgotten, and said hello to again."""
+
 WAITING_ADDRESSES_MAX: Final = 1024
 """Addresses that have not answered a hello yet; beyond it the oldest is given up."""
 
@@ -53,7 +57,7 @@ class Receivers:
         self._entropy = entropy
         self.tokens: OrderedDict[Address, bytes] = OrderedDict()
         """By address. Read and moved by the hot path itself."""
-        self._addresses: dict[bytes, Address] = {}  # the same the other way round
+        self._addresses: dict[bytes, dict[Address, None]] = {}  # the same the other way round
         self._waiting: OrderedDict[Address, Waiting] = OrderedDict()
         self._nonces: dict[bytes, Address] = {}
 
@@ -62,9 +66,9 @@ class Receivers:
         """True when some answer is due."""
         return bool(self._nonces)
 
-    def address_of(self, token: bytes) -> Address | None:
-        """Who gave us this token."""
-        return self._addresses.get(token)
+    def addresses_of(self, token: bytes) -> tuple[Address, ...]:
+        """Where the receiver is that gave us this token; empty if there is none."""
+        return tuple(self._addresses.get(token, ()))
 
     def hold(self, data: bytes, address: Address, now: float) -> None:
         """Keep a packet until the address answers."""
@@ -107,7 +111,11 @@ class Receivers:
         waiting = self._waiting.pop(address)
         self._forget(address)
         self.tokens[address] = token
-        self._addresses[token] = address
+        there = self._addresses.setdefault(token, {})
+        there[address] = None
+        if len(there) > ADDRESSES_OF_TOKEN_MAX:
+            self._forget(next(iter(there)))
+            self._counts["receivers_forgotten"] += 1
         if len(self.tokens) > RECEIVERS_MAX:
             self._forget(next(iter(self.tokens)))
             self._counts["receivers_forgotten"] += 1
@@ -117,8 +125,11 @@ class Receivers:
 
     def _forget(self, address: Address) -> None:
         token = self.tokens.pop(address, None)
-        if token is not None and self._addresses.get(token) == address:
-            del self._addresses[token]
+        if token is not None:
+            there = self._addresses[token]
+            del there[address]
+            if not there:
+                del self._addresses[token]
 
     def clear(self) -> None:
         """Forget all."""

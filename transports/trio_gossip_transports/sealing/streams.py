@@ -298,8 +298,12 @@ class StreamSealer:
         """The kind of record that the acceptor waits for after its first one; "" for none."""
         if kind == _PROVE:
             return _DATA
-        if kind == _NEWER and self._keyring.snapshot.find(data) is None:
-            return _ASK
+        if kind == _NEWER:
+            ring = self._keyring.snapshot
+            # A key that was in use here before is no newer one: the acceptor itself was away, and
+            # would take us back to it, and by us the others. It may have been removed as leaked.
+            if ring.find(data) is None and data not in ring.former:
+                return _ASK
         return b""
 
     def _hand_over(self, why: str) -> None:
