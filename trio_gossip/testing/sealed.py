@@ -162,6 +162,7 @@ class NativeStreamSeal:
         self, ring: Keyring, label: bytes, entropy: Callable[[int], bytes], *, accepted: bool
     ) -> None:
         self._ring = ring
+        self._at_first = ring.snapshot
         self._sealer = StreamSealer(ring, label, accepted=accepted, entropy=entropy)
 
     @property
@@ -189,6 +190,8 @@ class NativeStreamSeal:
             return Fed(fault=str(error))
 
     def _brought_up(self, error: NewKeyringError) -> Fed:
+        if self._ring.snapshot is not self._at_first:
+            return Fed(again=True)  # given to a ring that has changed since: no news any more
         try:
             self._ring.replace(error.keys)
         except KeyringError as fault:
