@@ -83,8 +83,9 @@ class ReplayIdempotent(Checker):
     again by an attacker): claims are a join of a semilattice.
 
     Taken in is a packet when the receiver has evidence of all incarnations in it as soon as its
-    turn is over. A claim that was not admitted (of an unknown member, of an address that is
-    being verified) may count when it comes again. The last 512 of each process are remembered.
+    turn is over, and still has when it comes again. A claim that was not admitted (of an unknown
+    member, of an address that is being verified) may count then, and one of a member that was
+    reaped meanwhile. The last 512 of each process are remembered.
     """
 
     name: ClassVar[str] = "replay-idempotent"
@@ -98,7 +99,8 @@ class ReplayIdempotent(Checker):
         self, process: Process, messages: Sequence[Message], data: bytes, source: Address
     ) -> None:
         key = (data, source)
-        self._arrived = (process, key, key in self._settled.get(process, ()))
+        repeated = key in self._settled.get(process, ()) and self._is_settled(process, data)
+        self._arrived = (process, key, repeated)
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
