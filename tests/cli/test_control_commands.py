@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 import trio
@@ -57,7 +58,7 @@ class Made:
         words = [*words, "--control", str(path)]
         async with serving(path, self.answer):
             with trio.fail_after(60):
-                run = lambda: CliRunner().invoke(commands, words, input=given)  # noqa: E731
+                run = partial(CliRunner().invoke, commands, words, input=given)
                 return await trio.to_thread.run_sync(run)
 
 
