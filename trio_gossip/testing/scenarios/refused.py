@@ -12,7 +12,7 @@ from trio_gossip.addresses import Address
 from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.frames import FRAME_BYTES_MAX, frame_header
 from trio_gossip.codec.messages import Alive, Broadcast, Conflict, MessageChunk, MessageOpen, Ping
-from trio_gossip.members import Versions
+from trio_gossip.members import MemberState, Versions
 from trio_gossip.testing.checkers.counting import REFUSAL_DUE
 from trio_gossip.testing.checkers.sealed import sealed
 from trio_gossip.testing.scenarios.forged import open_stream
@@ -140,7 +140,9 @@ def _impostor(stage: Stage, step: Step) -> Undo:
     simulation.join(name, stage.addresses[seed])
 
     def speak(number: int) -> None:
-        if process.running and process.can_run:
+        # A step may end before it has said everything.
+        is_there = process.engine.local.state is MemberState.ALIVE
+        if process.running and process.can_run and is_there:
             payload = sealed(b"%d %s" % (number, name.encode()), _PAYLOAD_BYTES)
             simulation.do(name, "broadcast", payload)
 
