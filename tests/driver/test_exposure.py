@@ -136,3 +136,17 @@ async def test_sealed_packets_are_counted_and_their_sender_is_told_of(
         assert a.statistics().engine.counters["packet_sealed"] >= 1
         told = [each for each in caplog.records if "b:7946 seals" in each.getMessage()]
         assert len(told) == 1
+
+
+async def test_a_join_that_failed_on_keys_said_handshake_and_not_what_was_wrong() -> None:
+    network = MemoryNetwork()
+    async with (
+        EncryptedTransport(network.transport("a"), RING) as one,
+        EncryptedTransport(network.transport("b"), Keyring([Key.generate()])) as other,
+        open_cluster(config_of("a"), one) as a,
+        open_cluster(config_of("b"), other),
+    ):
+        with pytest.raises(JoinError) as caught:
+            await soon(a.join, ["b:7946"])
+        [result] = caught.value.results
+        assert "handshake (b:7946 does not know our key)" in str(result.error)
