@@ -50,15 +50,36 @@ class Config:
     """A wake-up this much too late means that this process stalled, so that its deadlines are
     moved by as much and nobody is blamed."""
 
+    eager_copies: int = 6
+    """Transmissions of news that follow at once, at most half of all. 0 is memberlist's way: the
+    rounds of ``gossip_interval`` and ``gossip_nodes`` tell everything."""
+    eager_coalesce: float = 0.001
+    """Seconds for which news waits for more before the first packet goes out."""
+    eager_rate: float = 50.0
+    """Packets a second with hot news, however little there is in them."""
+    eager_burst: int = 24
+    """How many of these may follow each other at once."""
+    eager_full_rate: float = 400.0
+    """Packets a second with hot news that are full: they save others."""
+    eager_full_burst: int = 48
+    """How many of these may follow each other at once."""
+    cold_gaps: tuple[float, ...] = (0.05, 0.1, 0.2)
+    """Least seconds between the further transmissions, one by one; the last gap repeats."""
+    cold_interval: float = 0.05
+    """Least seconds between rounds of these."""
+    cold_packets: int = 6
+    """Packets in each of these rounds at most, each to another member."""
     gossip_interval: float = 0.2
-    """Seconds between rounds of gossip while there is something to tell."""
+    """Seconds between rounds of gossip while there is something to tell, without eager copies."""
     gossip_nodes: int = 3
-    """Members told in each round (fan-out)."""
+    """Members told in each of these rounds (fan-out)."""
     gossip_to_dead_time: float = 30.0
     """Seconds for which failed members are still told, so that one wrongly declared failed
     hears of it and can refute."""
     retransmit_mult: int = 4
     """Each message is sent this x ceil(log10(N+1)) times by each member."""
+    transmit_floor: int = 8
+    """With eager copies, each message is sent so often at least, in small clusters."""
     packet_bytes_max: int = 1400
     """Most bytes in a packet, below the usual MTU; the transport's own limit counts as well."""
 
@@ -122,6 +143,9 @@ class Config:
             "push_pull_interval": 60.0,
             "probe_timeout": 3.0,
             "probe_interval": 5.0,
+            "eager_coalesce": 0.005,
+            "cold_gaps": (0.2, 0.4, 0.8),
+            "cold_interval": 0.2,
             "gossip_nodes": 4,
             "gossip_interval": 0.5,
             "gossip_to_dead_time": 60.0,

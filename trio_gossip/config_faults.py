@@ -21,9 +21,17 @@ SECONDS_MAX: Final = 1e9
 """Longest of all durations, thirty years: in effect never."""
 
 
+PACKETS_PER_SECOND_MAX: Final = 1e6
+"""Highest rate of packets; more than a socket takes."""
+
+GAPS_MAX: Final = 16
+"""Gaps between transmissions that may differ; the last one repeats."""
+
+
 _POSITIVE_SECONDS = (
     "probe_interval",
     "probe_timeout",
+    "cold_interval",
     "gossip_interval",
     "stream_timeout",
     "rejoin_interval",
@@ -31,6 +39,7 @@ _POSITIVE_SECONDS = (
     "push_pull_interval",
 )
 _SECONDS = (
+    "eager_coalesce",
     "gossip_to_dead_time",
     "reap_time",
     "tombstone_time",
@@ -44,8 +53,13 @@ _COUNTS = {
     "awareness_max": (1, 64),
     "suspicion_mult": (1, 64),
     "suspicion_max_timeout_mult": (1, 64),
+    "eager_copies": (0, 32),
+    "eager_burst": (1, 1024),
+    "eager_full_burst": (1, 1024),
+    "cold_packets": (1, 64),
     "gossip_nodes": (1, 64),
     "retransmit_mult": (1, 64),
+    "transmit_floor": (1, 64),
     "packet_bytes_max": (PACKET_BYTES_MIN, 65507),
     "sync_chunk_members": (32, 256),
     "sync_concurrent_max": (1, 4096),
@@ -126,6 +140,11 @@ def _value_faults(config: Any) -> list[str]:
         faults.append(f"stream_pings ({values['stream_pings']!r}) must be True or False")
     if values["seed"] is not None and type(values["seed"]) is not int:
         faults.append(f"seed ({values['seed']!r}) must be a whole number or None")
+    for field in ("eager_rate", "eager_full_rate"):
+        value = values[field]
+        if type(value) not in (int, float) or not 1.0 <= value <= PACKETS_PER_SECOND_MAX:
+            faults.append(f"{field} ({value!r}) must be from 1 to {PACKETS_PER_SECOND_MAX:g}")
+    faults.extend(_gap_faults(values["cold_gaps"]))
     share = values["broadcast_share"]
     if type(share) not in (int, float) or not 0.0 <= share <= 0.9:
         faults.append(f"broadcast_share ({share!r}) must be from 0.0 to 0.9")
@@ -137,6 +156,14 @@ def _value_faults(config: Any) -> list[str]:
     if values["advertise"] is not None:
         faults.extend(_advertise_faults(values["advertise"]))
     return faults
+
+
+def _gap_faults(gaps: Any) -> list[str]:
+    if gaps.__class__ is not tuple or not 1 <= len(gaps) <= GAPS_MAX:
+        return [f"cold_gaps must be a tuple of 1 to {GAPS_MAX} numbers of seconds"]
+    if any(type(gap) not in (int, float) or not 0.0 < gap <= SECONDS_MAX for gap in gaps):
+        return [f"cold_gaps ({gaps!r}) must be finite numbers of seconds above 0"]
+    return []
 
 
 def _network_faults(networks: Any) -> list[str]:

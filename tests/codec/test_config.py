@@ -67,6 +67,7 @@ def test_a_config_cannot_be_changed_and_is_checked_again_when_evolved() -> None:
 
 
 POSITIVE = [
+    "cold_interval",
     "probe_interval",
     "probe_timeout",
     "gossip_interval",
@@ -76,6 +77,7 @@ POSITIVE = [
     "push_pull_interval",
 ]
 ZERO_ALLOWED = [
+    "eager_coalesce",
     "gossip_to_dead_time",
     "reap_time",
     "tombstone_time",
@@ -83,7 +85,13 @@ ZERO_ALLOWED = [
     "leave_timeout",
     "leave_linger",
 ]
+RATES = ["eager_rate", "eager_full_rate"]
 COUNTS = {
+    "eager_copies": (0, 32),
+    "eager_burst": (1, 1024),
+    "eager_full_burst": (1, 1024),
+    "cold_packets": (1, 64),
+    "transmit_floor": (1, 64),
     "indirect_probes": (0, 32),
     "awareness_max": (1, 64),
     "suspicion_mult": (1, 64),
@@ -101,7 +109,7 @@ COUNTS = {
 
 
 def test_every_field_with_a_number_is_checked() -> None:
-    checked = {*POSITIVE, *ZERO_ALLOWED, *COUNTS, "broadcast_share", "incarnation"}
+    checked = {*POSITIVE, *ZERO_ALLOWED, *RATES, *COUNTS, "broadcast_share", "incarnation"}
     numbers = {
         field.name
         for field in attrs.fields(Config)
@@ -127,6 +135,23 @@ def test_an_interval_is_more_than_zero(field: str) -> None:
 def test_a_time_may_be_zero(field: str) -> None:
     below = dict.fromkeys(ZERO_ALLOWED, 0.0)  # so that the relations between them hold
     assert getattr(Config.lan(name="a", **below), field) == 0.0
+
+
+@pytest.mark.parametrize("field", RATES)
+@pytest.mark.parametrize("value", [0.9, -1.0, math.nan, 1e7, "1", None, True])
+def test_a_rate_is_a_number_in_its_range(field: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{field} .* must be from 1 to 1e"):
+        Config.lan(name="a", **{field: value})
+    assert getattr(Config.lan(name="a", **{field: 1.0}), field) == 1.0
+
+
+@pytest.mark.parametrize(
+    "gaps", [(), [0.1], "1", 0.1, (0.1, 0.0), (-1.0,), (math.nan,), ("x",), (0.1,) * 17]
+)
+def test_gaps_are_a_few_positive_times(gaps: Any) -> None:
+    with pytest.raises(ConfigError, match="cold_gaps"):
+        Config.lan(name="a", cold_gaps=gaps)
+    assert Config.lan(name="a", cold_gaps=(0.1,) * 16).cold_gaps
 
 
 @pytest.mark.parametrize("field", COUNTS)

@@ -69,7 +69,7 @@ async def test_a_call_wakes_a_loop_that_sleeps_for_long(world: World) -> None:
         start = trio.current_time()
         a.broadcast(b"now")
         await soon(events.__anext__)
-    assert trio.current_time() - start == pytest.approx(0.0005)
+    assert trio.current_time() - start == pytest.approx(0.0015)  # a moment for more news
 
 
 @pytest.mark.parametrize("pause", [1.0, 30.0, 3600.0])

@@ -1,12 +1,16 @@
-"""The transmit-limited queue: order, invalidation, budgets, lanes."""
+"""The transmit-limited queue: order, invalidation, gaps, budgets, lanes."""
 
 from __future__ import annotations
+
+import math
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_gossip.codec.wire import PacketRoom
-from trio_gossip.engine.broadcast import BroadcastQueue, Lane
+from trio_gossip.engine.broadcast import BroadcastQueue
+from trio_gossip.engine.lane import Lane
+from trio_gossip.engine.pacing import Pace
 
 
 class Drops:
@@ -19,30 +23,97 @@ class Drops:
 
 def queue(user_max: int = 100, share: float = 0.25) -> tuple[BroadcastQueue, Drops]:
     drops = Drops()
-    return (
-        BroadcastQueue(members_max=1000, user_max=user_max, user_share=share, dropped=drops),
-        drops,
+    subject = BroadcastQueue(
+        pace=always(10), members_max=1000, user_max=user_max, user_share=share, dropped=drops
     )
+    return subject, drops
 
 
-def fill(lane: Lane | BroadcastQueue, budget: int, limit: int = 10) -> list[bytes]:
-    return lane.fill(PacketRoom(budget + 2), limit)
+def always(copies: int) -> Pace:
+    """Everything may be told again at once."""
+    return Pace(copies, eager=0, gaps=(0.0,), interval=1.0, packets=1)
 
 
-def test_fewest_transmissions_then_longest_then_newest_come_first() -> None:
+def fill(subject: Lane | BroadcastQueue, budget: int, limit: int = 10) -> list[bytes]:
+    room = PacketRoom(budget + 2)
+    if isinstance(subject, Lane):
+        return subject.fill(room, always(limit), 0.0)
+    subject.pace = always(limit)
+    return subject.fill(room, 0.0)
+
+
+def test_fewest_transmissions_then_oldest_come_first() -> None:
     lane = Lane(100, Drops())
     for key, size in (("a", 5), ("b", 9), ("c", 9), ("d", 3)):
         lane.put(key, key.encode() * size)
-    assert [part[:1] for part in fill(lane, 26)] == [b"c", b"b", b"a", b"d"]
+    assert [part[:1] for part in fill(lane, 26)] == [b"a", b"b", b"c", b"d"]
     lane.put("e", b"e" * 4)
-    assert [part[:1] for part in fill(lane, 13)] == [b"e", b"c"]
+    assert [part[:1] for part in fill(lane, 9)] == [b"e", b"a"]
 
 
-def test_the_longest_that_fits_is_taken_when_the_longest_does_not() -> None:
+def test_a_later_one_that_fits_is_taken_when_the_first_does_not() -> None:
     lane = Lane(100, Drops())
     lane.put("long", b"x" * 50)
     lane.put("short", b"y" * 10)
     assert fill(lane, 30) == [b"y" * 10]
+
+
+def test_a_message_is_hot_at_first_and_then_told_one_by_one_with_growing_gaps() -> None:
+    """Half of all transmissions sent to members that were deaf for 300 ms were lost in one wave."""
+    pace = Pace(copies=6, eager=2, gaps=(0.125, 0.25), interval=1.0, packets=1)
+    lane = Lane(100, Drops())
+    lane.put("a", b"aaaa")
+    told = []
+    for step in range(100):
+        now = step / 64
+        while lane.fill(PacketRoom(100), pace, now):
+            told.append(now)
+        assert lane.next_due(pace) > now
+        assert lane.hot_size(pace.eager) == 0
+    assert told == [0.0, 0.0, 0.125, 0.375, 0.625, 0.875]
+    assert lane.next_due(pace) == math.inf
+
+
+def test_what_is_hot_goes_first_and_cold_messages_fill_the_rest() -> None:
+    pace = Pace(copies=6, eager=1, gaps=(0.1,), interval=1.0, packets=1)
+    lane = Lane(100, Drops())
+    for key in "abc":
+        lane.put(key, key.encode() * 10)
+    assert len(lane.fill(PacketRoom(100), pace, 0.0)) == 3
+    lane.put("d", b"d" * 10)
+    assert lane.hot_size(pace.eager) == 10
+    assert lane.head_size(pace, 0.05) == 10
+    assert [part[:1] for part in lane.fill(PacketRoom(100), pace, 0.05)] == [b"d"]
+    lane.put("e", b"e" * 10)
+    assert [part[:1] for part in lane.fill(PacketRoom(35), pace, 0.1)] == [b"e", b"a", b"b"]
+    assert lane.head_size(Pace(6, 0, (9.0,), 1.0, 1), 0.2) == 0
+
+
+def test_a_message_is_not_told_to_who_told_us() -> None:
+    subject, _ = queue()
+    subject.membership.put("x", b"of x", source="a")
+    subject.user.put("u", b"from b", source="b")
+    assert subject.fill(PacketRoom(1400), 0.0, "a") == [b"from b"]
+    assert subject.fill(PacketRoom(1400), 0.0, "b") == [b"of x"]
+    assert subject.fill(PacketRoom(1400), 0.0, "c") == [b"of x", b"from b"]
+
+
+def test_a_queue_full_of_what_the_receiver_told_us_costs_a_bounded_look() -> None:
+    lane = Lane(100_000, Drops())
+    for number in range(10_000):
+        lane.put(number, b"x" * 10, source="a")
+    lane.put("b", b"news", source="b")
+    looked = 0
+
+    class Counted(PacketRoom):
+        def take(self, size: int) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().take(size)
+
+    assert lane.fill(Counted(1400), always(4), 0.0, "a") == []
+    assert looked == 0
+    assert len(lane.fill(Counted(1400), always(4), 0.0, "b")) > 100
 
 
 def test_a_message_is_sent_exactly_as_often_as_the_limit_says() -> None:
@@ -89,7 +160,8 @@ def test_a_lane_can_be_emptied() -> None:
     lane.discard("a")
     lane.put("b", b"bbbb")
     lane.clear()
-    assert (len(lane), lane.size, lane.head_size, fill(lane, 100)) == (0, 0, 0, [])
+    assert (len(lane), lane.size, lane.head_size(always(9), 0.0)) == (0, 0, 0)
+    assert (lane.hot_size(9), lane.next_due(always(9)), fill(lane, 9)) == (0, math.inf, [])
 
 
 def test_a_goodbye_goes_before_everything() -> None:
@@ -191,7 +263,8 @@ def test_packets_are_never_over_the_budget_and_nothing_is_sent_too_often(
         subject.user.put(number, b"u%03d" % number + b"." * (size - 4))
     for _ in range(400):
         room = PacketRoom(budget)
-        parts = subject.fill(room, 3)
+        subject.pace = always(3)
+        parts = subject.fill(room, 0.0)
         heads = 2 + (len(parts) > 22)
         assert sum(map(len, parts)) + heads <= max(budget, 2)
         for part in parts:
@@ -208,10 +281,10 @@ def test_no_transmission_is_spent_on_the_member_that_the_news_is_about() -> None
     subject, _ = queue()
     subject.membership.put("a", b"alive a", subject="a")
     subject.membership.put("b", b"dead b!!")
-    assert subject.fill(PacketRoom(1400), 4, "a") == [b"dead b!!"]
-    assert subject.fill(PacketRoom(1400), 4, "b") == [b"alive a", b"dead b!!"]
+    assert subject.fill(PacketRoom(1400), 0.0, "a") == [b"dead b!!"]
+    assert subject.fill(PacketRoom(1400), 0.0, "b") == [b"alive a", b"dead b!!"]
     subject.user.put("u", b"user")
-    assert subject.fill(PacketRoom(1400), 4, "a") == [b"dead b!!", b"user"]
+    assert subject.fill(PacketRoom(1400), 0.0, "a") == [b"dead b!!", b"user"]
 
 
 def test_the_subject_hears_accusations() -> None:

@@ -82,6 +82,13 @@ class Story:
         """Cut one member off until the others have given it up."""
         self._cut(name, self.names, seconds)
 
+    def deafen(self, name="h", seconds=40.0):
+        """One member hears nothing and is heard, longer than the others want to hear of it."""
+        others = [other for other in self.names if other != name]
+        self.simulation.links.cut([(other, name) for other in others])
+        self.simulation.run(seconds)
+        self.simulation.links.heal()
+
     def split(self, seconds=60.0):
         """Cut the cluster into halves until each has given the other up."""
         self._cut(self.names[::2], self.names[1::2], seconds)

@@ -46,7 +46,7 @@ def alive_beats_suspect(monkeypatch):
 @breaks("no-resurrection")
 def alive_beats_failed(monkeypatch):
     monkeypatch.setattr(Claims, "_stale_alive", equal_alive_is_news)
-    return "form ends"
+    return "form work ends"
 
 
 @breaks("own-incarnation")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from tests.simulation.test_checkers import MOVED, Story
@@ -17,6 +18,7 @@ from trio_gossip.codec.messages import (
 )
 from trio_gossip.config import Config
 from trio_gossip.engine import formulas
+from trio_gossip.engine.pacing import pace_for
 from trio_gossip.engine.suspicion import Suspicion
 from trio_gossip.members import Member, MemberState
 from trio_gossip.testing.checkers import expected
@@ -50,8 +52,9 @@ def pack(*messages):
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 9, 10, 32, 33, 99, 100, 999, 1000])
 def test_the_formulas_of_checkers_and_engine_were_written_twice_and_agree(config, n: int):
     mult = config.suspicion_mult
-    limit = formulas.retransmit_limit(config.retransmit_mult, n)
-    assert expected.transmit_limit(config, n) == limit
+    for eager in (0, 6):
+        each = attrs.evolve(config, eager_copies=eager)
+        assert expected.transmit_limit(each, n) == pace_for(each, n).copies
     assert expected.confirmations(config, n) == formulas.confirmations_wanted(mult, n)
     shortest = formulas.suspicion_minimum(mult, n, config.probe_interval)
     assert expected.suspicion_range(config, n)[0] == pytest.approx(shortest, rel=2e-3)

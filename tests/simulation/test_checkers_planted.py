@@ -102,7 +102,7 @@ SHOWN = (
     (
         "a-full-queue-takes-more",
         "queue-bounds",
-        (Step(at=1.0, kind="flood", names=("n01",), amount=60.0),),
+        (Step(at=1.0, kind="flood", names=("n01",), amount=200.0),),
         SMALL_QUEUE,
     ),
     ("lost-members-are-never-tried", "lost-are-tried", APART, SCHISM),

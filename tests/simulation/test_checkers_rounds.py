@@ -7,9 +7,9 @@ import pytest
 from tests.simulation.test_checkers_proofs import breaking, nothing, notices, patch
 from trio_gossip.codec.messages import Ack, Dead
 from trio_gossip.engine import claims as claims_of_engine
-from trio_gossip.engine.broadcast import Lane
 from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.core import Engine
+from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.node import Node
 from trio_gossip.engine.origin import Origin
 from trio_gossip.engine.outbox import Outbox
@@ -146,7 +146,7 @@ def the_dead_are_not_told(monkeypatch):
         return answer
 
     patch(monkeypatch, Node, "answer", make)
-    return "form isolate wait"
+    return "form deafen wait"
 
 
 @breaks("pings-answered")
@@ -227,9 +227,9 @@ def everybody_begins_at_one(monkeypatch):
 @breaks("news-is-queued")
 def newcomers_are_kept_secret(monkeypatch):
     def make(original):
-        def put(self, key, data, subject=None):
+        def put(self, key, data, subject=None, source=None):
             if subject is None:
-                original(self, key, data, subject)
+                original(self, key, data, subject, source)
 
         return put
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from tests.simulation.test_checkers import Story
@@ -9,10 +10,11 @@ from tests.simulation.test_checkers_proofs import after, breaking, nothing, noti
 from trio_gossip.codec import wire
 from trio_gossip.codec.messages import Broadcast, Dead
 from trio_gossip.engine import tables
-from trio_gossip.engine.broadcast import BroadcastQueue, Lane
+from trio_gossip.engine.broadcast import BroadcastQueue
 from trio_gossip.engine.claimed import STATE_BY_NUMBER
 from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.gossiper import Gossiper
+from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.leaving import Leaving
 from trio_gossip.engine.mail import Mail
 from trio_gossip.engine.membership import Membership
@@ -34,7 +36,9 @@ breaks, CASES = breaking()
 @breaks("news-in-full")
 def one_time_less(monkeypatch):
     def make(original):
-        return lambda self, room, limit, peer=None: original(self, room, limit - 1, peer)
+        return lambda self, room, pace, now, peer=None: original(
+            self, room, attrs.evolve(pace, copies=pace.copies - 1), now, peer
+        )
 
     patch(monkeypatch, Lane, "fill", make)
     return "form work rest"
@@ -73,13 +77,13 @@ def one_round_is_all(monkeypatch):
 
 @breaks("lanes-share")
 def broadcasts_get_what_is_left(monkeypatch):
-    monkeypatch.setattr(BroadcastQueue, "_reserve", lambda self, free: 0)
+    monkeypatch.setattr(BroadcastQueue, "_reserve", lambda self, free, now: 0)
     return "form flood"
 
 
 @breaks("lanes-share")
 def broadcasts_take_all(monkeypatch):
-    monkeypatch.setattr(BroadcastQueue, "_reserve", lambda self, free: free)
+    monkeypatch.setattr(BroadcastQueue, "_reserve", lambda self, free, now: free)
     return "form flood"
 
 
@@ -112,7 +116,7 @@ def never_to_the_failed(monkeypatch):
 @breaks("no-stale-news")
 def told_what_it_said(monkeypatch):
     def make(original):
-        return lambda self, key, data, subject=None: original(self, key, data)
+        return lambda self, key, data, subject=None, source=None: original(self, key, data)
 
     patch(monkeypatch, Lane, "put", make)
     return "form work"
@@ -173,7 +177,7 @@ def left_is_told_as_failed(monkeypatch):
 
     patch(monkeypatch, tables, "record_of", make)
     patch(monkeypatch, Claims, "dead", deaf)  # three learn of it from tables alone
-    return "form ends rest"
+    return "form split ends wait"
 
 
 @breaks("join-outcome")

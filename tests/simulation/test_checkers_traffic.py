@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from tests.simulation.test_checkers_proofs import after, breaking, nothing, notices, patch
 from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import MessageAck
 from trio_gossip.engine import relay
-from trio_gossip.engine.broadcast import Lane
 from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.gossiper import Gossiper
+from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.mail import Mail, Receiver
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.node import Node
@@ -64,7 +65,7 @@ def suspects_are_not_told(monkeypatch):
         return packet
 
     patch(monkeypatch, Outbox, "packet", make)
-    return "form ends isolate settle"
+    return "form ends isolate time isolate time isolate settle"
 
 
 @breaks("relay-in-time")
@@ -97,7 +98,9 @@ def changes_are_ignored(monkeypatch):
 @breaks("quiescence")
 def news_never_end(monkeypatch):
     def make(original):
-        return lambda self, room, limit, peer=None: original(self, room, 10**6, peer)
+        return lambda self, room, pace, now, peer=None: original(
+            self, room, attrs.evolve(pace, copies=10**6), now, peer
+        )
 
     patch(monkeypatch, Lane, "fill", make)
     return "form rest"
@@ -118,7 +121,9 @@ def answers_bring_news(monkeypatch):
 @breaks("sends-per-rumour")
 def once_too_often(monkeypatch):
     def make(original):
-        return lambda self, room, limit, peer=None: original(self, room, limit + 1, peer)
+        return lambda self, room, pace, now, peer=None: original(
+            self, room, attrs.evolve(pace, copies=pace.copies + 1), now, peer
+        )
 
     patch(monkeypatch, Lane, "fill", make)
     return "form work"
@@ -130,9 +135,13 @@ def sent_but_once(monkeypatch):
         monkeypatch,
         Lane,
         "fill",
-        lambda original: lambda self, room, limit, peer=None: original(self, room, 1, peer),
+        lambda original: (
+            lambda self, room, pace, now, peer=None: original(
+                self, room, attrs.evolve(pace, copies=1), now, peer
+            )
+        ),
     )
-    return "form work rest"
+    return "form flood rest"
 
 
 @breaks("packet-limit")

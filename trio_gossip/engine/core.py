@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from trio_gossip.codec import DecodeError, NativeCodec
 from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.clock import StallClock
+from trio_gossip.engine.gossiper import LAG_SECONDS
 from trio_gossip.engine.node import ANSWERS_MAX, Node
 from trio_gossip.engine.parts import Parts
 from trio_gossip.engine.presence import Presence
@@ -124,7 +125,7 @@ class Engine(EngineView):
             raise LocalProtocolError("the engine was started already")
         self._clock.advance(now, math.inf)
         self._started = True
-        self._node.now = now
+        self._node.now = self._node.outbox.now = now
         self._presence.start(known=known)
         return self._node.outbox.take()
 
@@ -268,8 +269,10 @@ class Engine(EngineView):
             return node.outbox.take()
         handlers = self._parts.messages
         node.allowance = len(data)
+        node.source = source
         for message in messages:
             handlers[type(message)](message, source)
+        node.source = None
         return node.outbox.take()
 
     def packet_refused(self, address: Address, *, now: float) -> list[Output]:
@@ -366,9 +369,11 @@ class Engine(EngineView):
         node = self._node
         node.answers = ANSWERS_MAX
         node.now, late = self._clock.advance(now, node.timers.earliest()[0])
+        node.outbox.now = node.now
         if late:
             node.counters.bump("stalled")
             node.awareness.apply(2 if late > LONG_STALL else 1)
+            node.eager_not_before = node.now + LAG_SECONDS
 
     def _command(self, token: Token, now: float) -> None:
         """Start the turn of a command that completes later."""

@@ -1,37 +1,89 @@
-"""Rounds of gossip: queued news to a few random members, while there is any."""
+"""Tells what is queued: news at once and paced, the rest in rounds, while there is any."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
+from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
     from trio_gossip.engine.membership import Entry
     from trio_gossip.engine.node import Node
 
+FULL_SHARE: Final = 0.9
+"""A packet with this share of its bytes used is full. It may go out more often than others: the
+same news in fewer bytes, so that storms spread fast without more packets."""
+
+TARGETS_MAX: Final = 32
+"""Different members to which one burst goes; then it begins with the first again."""
+
+LAG_SECONDS: Final = 1.0
+"""After this process was late, news waits so long for rounds: a member with no time for pings and
+acks must not forward more than it has to."""
+
 
 class Gossiper:
-    """Serves the broadcast queue. With nothing to tell there is no timer and no wake-up."""
+    """Serves the broadcast queue. With nothing to tell there is no timer and no wake-up.
+
+    Rumours spread by hops, so that what counts is how soon each member passes on what it has just
+    heard: hot news goes out a moment after it came, as long as two token buckets allow it, one for
+    packets of any size and one for full ones. Half of the transmissions stay for the rounds, one by
+    one: a burst to members that are deaf for that moment would be lost as a whole.
+    """
 
     def __init__(self, node: Node) -> None:
+        config = node.config
         self._node = node
+        self._any = TokenBucket(config.eager_rate, config.eager_burst)
+        self._full = TokenBucket(config.eager_full_rate, config.eager_full_burst)
+
+    def flush(self) -> None:
+        """Timer: tell what is hot, as far as the tokens go."""
+        node = self._node
+        queue = node.queue
+        if node.now < node.eager_not_before:
+            return  # the rounds take it
+        targets: list[Entry] = []
+        missed = 0
+        while queue.hot_size:
+            is_full = queue.hot_size >= FULL_SHARE * node.packet_limit
+            any_at = self._any.ready_at(node.now)
+            full_at = self._full.ready_at(node.now) if is_full else math.inf
+            if min(any_at, full_at) > node.now:
+                node.timers.set(("flush", 0), min(any_at, full_at))
+                return
+            if not targets:
+                targets = node.table.pick(TARGETS_MAX, self._wanted, node.rng)
+            if missed >= len(targets):
+                return  # nobody is there for whom it is news
+            target = targets.pop().member
+            if node.outbox.gossip(target.address, target.name):
+                (self._full if full_at <= node.now else self._any).take(node.now)
+                missed = 0
+            else:
+                missed += 1
 
     def tick(self) -> None:
         """Timer: one round. Each target gets its own packet, filled from the queue anew."""
         node = self._node
-        config = node.config
-        node.gossip_not_before = node.now + config.gossip_interval
-        if not len(node.queue):
+        queue = node.queue
+        node.gossip_not_before = node.now + queue.pace.interval
+        if not queue:
             return
-        targets = node.table.pick(config.gossip_nodes, self._wanted, node.rng)
+        targets = node.table.pick(queue.pace.packets, self._wanted, node.rng)
         told = False
         for entry in targets:
+            if queue.next_due() > node.now:
+                break
             told |= node.outbox.gossip(entry.member.address, entry.member.name)
         # Of two members, neither tells the other what that one said itself: such news waits
         # for a third, without waking us up.
-        if targets and len(node.queue) and (told or node.table.active > 2):
-            node.timers.set(("gossip", 0), node.gossip_not_before)
+        is_for_others = told or node.table.active > 2
+        again = queue.next_due(-math.inf if is_for_others else node.now)
+        if targets and again < math.inf:
+            node.timers.set(("gossip", 0), max(node.gossip_not_before, again))
 
     def _wanted(self, entry: Entry) -> bool:
         """Alive and suspect members, and failed ones for a while: they may refute."""

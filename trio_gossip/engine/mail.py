@@ -77,14 +77,15 @@ class Mail:
         ):
             node.counters.bump("broadcast_repeated")
             return
-        self._queue(message, (message.origin, message.epoch, message.counter))
+        if node.table.active > 2:  # else nobody is there but us and who told us
+            self._queue(message, (message.origin, message.epoch, message.counter))
         node.outbox.notify(MessageReceived(message.origin, message.payload))
 
     def _queue(self, message: Broadcast, key: object) -> None:
         node = self._node
         data = node.codec.encode(message)
         if node.outbox.fits(data):
-            node.queue.user.put(key, data)
+            node.queue.user.put(key, data, source=node.told_by())
             node.wake_gossip()
         else:
             node.counters.bump("message_too_large")

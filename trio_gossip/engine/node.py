@@ -8,9 +8,9 @@ from trio_gossip.codec.messages import Alive
 from trio_gossip.engine.awareness import Awareness
 from trio_gossip.engine.broadcast import BroadcastQueue
 from trio_gossip.engine.counters import Counters
-from trio_gossip.engine.formulas import retransmit_limit
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.outbox import Outbox
+from trio_gossip.engine.pacing import pace_for
 from trio_gossip.engine.questions import Questions
 from trio_gossip.engine.timers import Timers
 from trio_gossip.members import MemberState
@@ -39,6 +39,8 @@ class Node:
             with which it outbid a former life that had come further.
         me: this member's own row, the same object for good, also found in ``table``.
         gossip_not_before: engine time of the next round of gossip, should there be news.
+        eager_not_before: engine time until which news waits for rounds.
+        source: address of the sender of the present packet, None in other turns.
         answers: reactions (answers, own announcements) that the present turn may still make.
         allowance: bytes that the source of the present packet may still get, if a stranger.
         leaving: from the call of leave until a new join.
@@ -51,6 +53,7 @@ class Node:
         "codec",
         "config",
         "counters",
+        "eager_not_before",
         "epoch",
         "gossip_not_before",
         "leaving",
@@ -62,11 +65,13 @@ class Node:
         "queue",
         "rng",
         "sealed_peer",
+        "source",
         "table",
         "timers",
     )
 
     me: Entry
+    source: Address | None
 
     def __init__(
         self,
@@ -89,11 +94,14 @@ class Node:
         self.sealed_peer: Address | None = None
         self.answers = ANSWERS_MAX
         self.gossip_not_before = 0.0
+        self.eager_not_before = 0.0
+        self.source = None
         self.table = Membership() if table is None else table
         self.timers = Timers()
         self.counters = Counters()
         self.awareness = Awareness(config.awareness_max)
         self.queue = BroadcastQueue(
+            pace=pace_for(config, 1),
             members_max=config.members_max,
             user_max=config.broadcast_queue_max,
             user_share=config.broadcast_share,
@@ -111,10 +119,8 @@ class Node:
 
     def members_changed(self) -> None:
         """Apply the number of active members to what depends on it."""
-        self.outbox.transmit_limit = retransmit_limit(
-            self.config.retransmit_mult, self.table.active
-        )
-        if len(self.queue):
+        self.queue.pace = pace_for(self.config, self.table.active)
+        if self.queue:
             self.wake_gossip()  # there may be somebody to tell now
 
     def tell(self, claim: Claim) -> None:
@@ -124,13 +130,24 @@ class Node:
             self.counters.bump("message_too_large")  # another member has a larger packet limit
             return
         subject = claim.name if type(claim) is Alive else None
-        self.queue.membership.put(claim.name, data, subject)
+        self.queue.membership.put(claim.name, data, subject, self.told_by())
         self.wake_gossip()
 
+    def told_by(self) -> str | None:
+        """The member from which the present packet came."""
+        return None if self.source is None else self.table.name_at(self.source)
+
     def wake_gossip(self) -> None:
-        """Have the queue served, at once when the last round is long ago."""
-        if ("gossip", 0) not in self.timers:
-            self.timers.set(("gossip", 0), max(self.now, self.gossip_not_before))
+        """Have the queue served: hot news after a moment in which more may come, and the rest in
+        rounds, at once when the last one is long ago.
+        """
+        timers = self.timers
+        soon = self.now + self.config.eager_coalesce
+        if self.queue.pace.eager and timers.deadline(("flush", 0)) > soon:
+            timers.set(("flush", 0), soon)  # one that waits for a token may find another kind now
+        if ("gossip", 0) not in timers:
+            wait = self.queue.pace.interval if self.queue.pace.eager else 0.0
+            timers.set(("gossip", 0), max(self.now + wait, self.gossip_not_before))
 
     def answer(self, source: Address, peer_name: str | None, message: Message) -> None:
         """Send one message back to where the present packet came from.

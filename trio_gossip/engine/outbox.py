@@ -36,7 +36,7 @@ class Outbox:
         "_part_max",
         "_queue",
         "commands",
-        "transmit_limit",
+        "now",
     )
 
     def __init__(
@@ -50,8 +50,8 @@ class Outbox:
         self._outputs: list[Output] = []
         self.commands: dict[Token, ExchangeId | None] = {}
         """Commands of the local program that have not ended, and the stream each one uses."""
-        self.transmit_limit = 1
-        """How often a queued message is sent in all; the engine sets it when N changes."""
+        self.now = 0.0
+        """Engine time of the present turn."""
 
     def take(self) -> list[Output]:
         """The outputs of the turn; the next turn starts with none."""
@@ -80,14 +80,14 @@ class Outbox:
             else:
                 self._counters.bump("message_too_large")
         if piggyback and self._queue:
-            parts += self._queue.fill(room, self.transmit_limit, peer_name)
+            parts += self._queue.fill(room, self.now, peer_name)
         if parts:
             self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
 
     def gossip(self, address: Address, peer_name: str) -> bool:
         """Send queued news alone; False when there is none."""
         room = self._codec.room(self._packet_limit)
-        parts = self._queue.fill(room, self.transmit_limit, peer_name)
+        parts = self._queue.fill(room, self.now, peer_name)
         if not parts:
             return False
         self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))

@@ -98,6 +98,7 @@ class Parts:
             "suspicion": self.claims.suspicion_expired,
             "reap": self.claims.reap,
             "takeover": self.takeover.step,
+            "flush": lambda _: self.gossiper.flush(),
             "gossip": lambda _: self.gossiper.tick(),
             "push_pull": lambda _: self.sync.tick(),
             "merge": self.merge.step,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import attrs
+
 from tests.simulation.mutants.catalogue import mutant
 from tests.simulation.mutants.patching import Patch
-from trio_gossip.engine import node
-from trio_gossip.engine.broadcast import BroadcastQueue, Lane
+from trio_gossip.engine import pacing
+from trio_gossip.engine.broadcast import BroadcastQueue
 from trio_gossip.engine.gossiper import Gossiper
+from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.membership import Membership
 from trio_gossip.members import MemberState
 
 
 def _with_limit(patch: Patch, change) -> None:
-    def fill(original, self, room, transmit_limit, peer=None):
-        return original(self, room, change(transmit_limit), peer)
+    def fill(original, self, room, pace, now, peer=None):
+        return original(self, room, attrs.evolve(pace, copies=change(pace.copies)), now, peer)
 
     patch.wrap(Lane, "fill", fill)
 
@@ -59,7 +62,7 @@ def the_limit_is_rounded_down(patch: Patch) -> None:
     def limit(original, mult, n):
         return original(mult, n) - mult
 
-    patch.wrap(node, "retransmit_limit", limit)
+    patch.wrap(pacing, "retransmit_limit", limit)
 
 
 @mutant(
@@ -74,7 +77,7 @@ def the_limit_never_grows(patch: Patch) -> None:
     def limit(original, mult, n):
         return original(mult, 1)
 
-    patch.wrap(node, "retransmit_limit", limit)
+    patch.wrap(pacing, "retransmit_limit", limit)
 
 
 @mutant(
@@ -86,8 +89,8 @@ def the_limit_never_grows(patch: Patch) -> None:
 def newer_news_does_not_replace_older(patch: Patch) -> None:
     """Old news of a member is told beside the new, and the queue grows with every change."""
 
-    def put(original, self, key, data, subject=None):
-        original(self, (key, data), data, subject)
+    def put(original, self, key, data, subject=None, source=None):
+        original(self, (key, data), data, subject, source)
 
     patch.wrap(Lane, "put", put)
 
@@ -101,13 +104,15 @@ def newer_news_does_not_replace_older(patch: Patch) -> None:
 def newer_news_inherits_the_count(patch: Patch) -> None:
     """News that replaces older news of the same member counts as sent as often as that."""
 
-    def put(original, self, key, data, subject=None):
-        found = self._by_key.get(key)
-        sent = 0 if found is None else self._entries[found].rank[0]
-        original(self, key, data, subject)
+    def put(original, self, key, data, subject=None, source=None):
+        sent = self._level_of.get(key, 0)
+        last = self._levels[sent][key].last if sent else 0.0
+        original(self, key, data, subject, source)
         if sent:
-            self.discard(key)
-            self._insert(self._next_id, key, data, subject, sent)
+            entry = self._levels[0][key]
+            self._remove(0, key)
+            entry.last = last
+            self._insert(sent, entry)
 
     patch.wrap(Lane, "put", put)
 
@@ -122,9 +127,9 @@ def newer_news_inherits_the_count(patch: Patch) -> None:
 def a_full_queue_takes_more(patch: Patch) -> None:
     """The queue of user messages has no bound."""
 
-    def put(original, self, key, data, subject=None):
+    def put(original, self, key, data, subject=None, source=None):
         limit, self.limit = self.limit, 1 << 30
-        original(self, key, data, subject)
+        original(self, key, data, subject, source)
         self.limit = limit
 
     patch.wrap(Lane, "put", put)
@@ -140,7 +145,7 @@ def a_full_queue_takes_more(patch: Patch) -> None:
 def user_messages_get_what_is_left(patch: Patch) -> None:
     """User messages have no share of a packet while there is news of members."""
 
-    def reserve(original, self, free):
+    def reserve(original, self, free, now):
         return 0
 
     patch.wrap(BroadcastQueue, "_reserve", reserve)
@@ -156,7 +161,7 @@ def user_messages_get_what_is_left(patch: Patch) -> None:
 def user_messages_come_first(patch: Patch) -> None:
     """News of members waits while there are enough user messages to fill each packet."""
 
-    def reserve(original, self, free):
+    def reserve(original, self, free, now):
         return min(free, self.user.size)
 
     patch.wrap(BroadcastQueue, "_reserve", reserve)
@@ -233,7 +238,7 @@ def gossip_stops_after_one_round(patch: Patch) -> None:
 def news_is_spent_on_its_subject(patch: Patch) -> None:
     """A member is told what it said itself, which costs one of the few transmissions."""
 
-    def put(original, self, key, data, subject=None):
+    def put(original, self, key, data, subject=None, source=None):
         original(self, key, data)
 
     patch.wrap(Lane, "put", put)

@@ -174,7 +174,20 @@ def streams(recorder: Recorder) -> None:
 
 
 def late_news(recorder: Recorder) -> None:
-    """Broadcasts that overtake each other, and a leave that one member learns of from a table."""
+    """Broadcasts that overtake each other, a leave that one member learns of from a table, and
+    twelve members that gossip in memberlist's way.
+    """
+    world = RecordedWorld(recorder, 7, reorder=0.5, hold=0.5)
+    world.crowd(2)
+    for turn in range(20):
+        world.do("n00", "broadcast", b"message %d" % turn)
+        world.run(0.05)
+    world.look()
+    world = RecordedWorld(recorder, 9)
+    world.crowd(12, eager_copies=0)
+    world.run(3.0)
+    world.do("n00", "broadcast", b"message")
+    world.run(3.0)
     world = RecordedWorld(recorder, 8, reorder=0.5, hold=0.5)
     names = world.crowd(5)
     world.run(5.0)

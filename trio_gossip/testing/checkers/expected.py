@@ -26,12 +26,20 @@ TRANSMISSIONS: Final = 4
 
 def transmit_limit(config: Config, n: int) -> int:
     """How often one member sends one piece of news: ``mult * ceil(log10(N + 1))``
-    (SWIM section 5: a small multiple of log N).
+    (SWIM section 5: a small multiple of log N), with eager copies never less than the floor.
     """
     digits = 0
     while 10**digits < n + 1:
         digits += 1
-    return config.retransmit_mult * digits
+    limit = config.retransmit_mult * digits
+    return max(limit, config.transmit_floor) if config.eager_copies else limit
+
+
+def gossip_pause(config: Config) -> float:
+    """Longest time in which a process with something to tell, and somebody to tell, is silent."""
+    if not config.eager_copies:
+        return config.gossip_interval
+    return config.cold_interval + max(config.cold_gaps)
 
 
 def suspicion_range(config: Config, n: int) -> tuple[float, float]:

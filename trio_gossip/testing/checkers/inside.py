@@ -79,7 +79,7 @@ def held_bytes_of(process: Process) -> int:
 def is_queued(process: Process, name: str) -> bool:
     """True while an engine has news of ``name`` to tell, or its own goodbye."""
     queue = node_of(process).queue
-    lane = queue.membership._by_key  # pyright: ignore[reportPrivateUsage]
+    lane = queue.membership._level_of  # pyright: ignore[reportPrivateUsage]
     return name in lane or (name == process.name and len(queue.urgent) > 0)
 
 

@@ -48,8 +48,9 @@ class LanesShare(Checker):
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
     ) -> None:
         node = node_of(process)
-        waiting = len(node.queue.membership)
-        if not (len(node.queue.user) and waiting):
+        queue = node.queue
+        waiting = len(queue.membership)
+        if not (len(queue.user) and waiting):
             self._owed.pop(process, None)
             return
         share = process.config.broadcast_share
@@ -60,8 +61,10 @@ class LanesShare(Checker):
         news_owed -= news
         if not answering and isinstance(messages[0], Alive | Suspect | Dead | Broadcast):
             broadcasts_owed += share * (news + theirs)
-            # The only piece of news is not told to the member that it is about.
-            news_owed += (1.0 - share) * theirs if waiting > 1 and not news else 0.0
+            # The only piece of news is not told to the member that it is about, and what was told a
+            # moment ago not at once again.
+            is_due = queue.membership.head_size(queue.pace, node.now) > 0
+            news_owed += (1.0 - share) * theirs if waiting > 1 and is_due and not news else 0.0
             self._judge(process, "broadcasts", broadcasts_owed)
             self._judge(process, "news of members", news_owed)
         self._owed[process] = max(0.0, broadcasts_owed), max(0.0, news_owed)
