@@ -1,0 +1,55 @@
+"""What one member hands to another so that it has seen the same."""
+
+from __future__ import annotations
+
+import attrs
+
+from trio_gossip.services.state_records import Plane, Record
+from trio_gossip.services.state_vector import Fold, Life
+
+
+@attrs.frozen
+class Closing:
+    """The end of an exchange: what may be adopted after all records came.
+
+    All of it was true at one moment at the sender.
+
+    Attributes:
+        tops: lives of which the sender has seen more than the asker; all of them if ``resets``.
+        folds: folds that the asker lacks.
+        floors: for each life, the largest version of a tombstone that was collected, where the
+            asker may have missed it.
+        horizon: the largest stamp of a tombstone that was collected. Shared state only.
+        resets: the asker may hold what a collected tombstone deleted, so all is listed. In
+            ``STATE``, of the lives in ``floors``; in ``SHARED``, everything.
+        listed: versions of the records that the sender holds, by life, ascending.
+    """
+
+    tops: dict[Life, int]
+    folds: dict[str, Fold]
+    floors: dict[Life, int]
+    horizon: int
+    resets: bool
+    listed: dict[Life, tuple[int, ...]]
+
+
+@attrs.frozen
+class Chunk:
+    """A part of the records that the asker lacks.
+
+    Attributes:
+        plane: of which plane.
+        mark: of the vector that was asked with.
+        source: mark of the sender. All chunks of one exchange have the same: a sender that was
+            born anew counts arrivals from 1.
+        cursor: where the next chunk begins.
+        records: in the order in which they came to the sender.
+        closing: in the last chunk, else None.
+    """
+
+    plane: Plane
+    mark: int
+    source: int
+    cursor: int
+    records: tuple[Record, ...]
+    closing: Closing | None
