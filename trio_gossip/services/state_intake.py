@@ -19,7 +19,8 @@ class Intake:
 
     Attributes:
         cursor: to ask for the next chunk with.
-        is_done: the closing part was taken.
+        is_done: no further chunk is taken.
+        is_adopted: the closing part came, and the sender's vector was adopted.
         stored: how many records were news. If an exchange ends with none and the digests still
             differ, the next one should wait, each time twice as long.
         refused: how many were refused; see the counters of the replica.
@@ -31,6 +32,7 @@ class Intake:
         self._source: int | None = None
         self.cursor = 0
         self.is_done = False
+        self.is_adopted = False
         self.stored = 0
         self.refused = 0
 
@@ -62,6 +64,7 @@ class Intake:
         if chunk.closing is not None:
             self.is_done = True
             if chunk.mark == replica.mark:
+                self.is_adopted = True
                 self._adopt(chunk.closing, now_ms)
             else:
                 # This member forgot something since it asked: the answer says nothing of that.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, auto
 from hashlib import blake2b
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services.state_clock import HybridClock
@@ -24,13 +24,27 @@ from trio_gossip.services.state_records import (
 from trio_gossip.services.state_slots import Slots
 from trio_gossip.services.state_vector import NO_FOLD, WINDOW, Fold, Life, SeenTable, Vector
 
+if TYPE_CHECKING:
+    import random
+
 OLD_GENERATIONS_MAX: Final = 4
 """Former lives of its own that a writer remembers in shared state; it folds the older ones."""
+
+CHANCE_BITS: Final = 20
+"""Low bits of a generation that are chance."""
 
 _LIMITS: Final = StateLimits()
 
 Changed: TypeAlias = Callable[[Slot, Record | None, Record | None], None]
 """Told of each visible change: the slot, what it showed before and what it shows now."""
+
+
+def first_generation(now_ms: int, rng: random.Random) -> int:
+    """The generation of a life that begins now: milliseconds since 1970 and 20 bits of chance.
+
+    No two lives of one member may have the same one, also not after the clock was set back.
+    """
+    return (now_ms << CHANCE_BITS) | rng.getrandbits(CHANCE_BITS)
 
 
 class Outcome(Enum):
@@ -53,7 +67,8 @@ class Replica:
     Args:
         plane: :attr:`Plane.STATE` or :attr:`Plane.SHARED`.
         name: of this member.
-        gen: of this life; larger than in any former one, as milliseconds since 1970 are.
+        gen: of this life: :func:`first_generation`.
+        rng: the engine's source of chance.
         limits: how much is held.
         clock: makes stamps; both planes of a member share it.
         digest_key: of the digest; the same at all members, at most 64 bytes.
@@ -75,6 +90,7 @@ class Replica:
         name: str,
         gen: int,
         *,
+        rng: random.Random,
         clock: HybridClock,
         limits: StateLimits = _LIMITS,
         digest_key: bytes = b"",
@@ -86,6 +102,7 @@ class Replica:
         self.name = name
         self.gen = gen
         self.clock = clock
+        self._rng = rng
         self.limits = limits
         self.is_member = is_member
         self.bump = bump
@@ -291,11 +308,11 @@ class Replica:
         """If that is a write of ours that we know nothing of, begin a generation above it."""
         if writer != self.name or (gen, version) <= (self.gen, self.seen.top(writer, self.gen)):
             return
-        if gen >= GENERATION_MAX:
+        if gen > GENERATION_MAX - 2**CHANCE_BITS:
             self.bump("state_generation_exhausted")
             return
         self.bump("state_reborn")
-        before, self.gen = self.gen, gen + 1
+        before, self.gen = self.gen, gen + 1 + self._rng.getrandbits(CHANCE_BITS)
         self._forgotten += 1
         ours = [record for record in self.slots.of(self.name) if record.gen == before]
         if self.plane is Plane.STATE:
