@@ -167,7 +167,7 @@ class BucketRows:
     Attributes:
         buckets: a bit for each bucket.
         rows: eight bytes for each active member in them: four of its name's hash, four of its
-            incarnation. Empty when more than half of the buckets differ.
+            incarnation. None, with all buckets, asks for an exchange of whole tables.
     """
 
     code: ClassVar[int] = 12

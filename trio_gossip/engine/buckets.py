@@ -3,8 +3,8 @@
 Members are divided into 64 buckets by their names. (1) The asker sends the sum of each bucket. (2)
 Where they are not its own, the answerer sends what it has there: a short id and the incarnation of
 each active member. (3) The asker tells of those whom the other lacks or has older, and asks for
-those that it lacks or has older itself. (4) The answerer tells of these. When more than half of
-the buckets differ, the whole tables are exchanged over a stream instead.
+those that it lacks or has older itself. (4) The answerer tells of these. With very large
+tables that differ in many places the whole tables are exchanged over a stream instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.tally import bucket_of, id_of, mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Message
@@ -38,12 +38,22 @@ the peer tries again with another member."""
 COMPARISONS_MAX: Final = 16
 """Comparisons on either side of which the next packet may still come; the oldest is forgotten."""
 
+ROW_PACKETS_MAX: Final = 8
+"""Packets of rows in one answer. When more would be needed, whole tables go over a stream: eight
+bytes for each member are much less than a record of each, but datagrams know no back-pressure."""
+
 RECORDS_MAX: Final = 64
-"""Members that one leg tells of; of the others the next comparison does."""
+"""Members of which the answer to one packet tells; of the others the next comparison does."""
 
 INCARNATION_MASK: Final = 2**32 - 1
 """Of an incarnation the low bits are compared, as serial numbers (RFC 1982): two claims of one
 member are never two billion refutations apart; if they were, a needless record would be told."""
+
+EVERYTHING: Final = 2**BUCKETS - 1
+"""The bits of all buckets: without rows, that so much differs that a stream is better."""
+
+HEADS_BYTES: Final = 16
+"""By which the numbers and heads of an answer may be longer than those of an empty one."""
 
 _SUMS: Final = Struct(f">{BUCKETS}I")
 _ROW: Final = Struct(">II")
@@ -52,8 +62,11 @@ _ID: Final = Struct(">I")
 
 @attrs.define
 class _Asked:
+    """A comparison that we have begun; packets of rows that may still come."""
+
     peer: str
     ended: Ended
+    left: int = ROW_PACKETS_MAX
 
 
 class Buckets:
@@ -64,7 +77,7 @@ class Buckets:
         self._hearsay = hearsay
         self._sync = sync
         self._asked: OrderedDict[int, _Asked] = OrderedDict()
-        self._answered: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._answered: OrderedDict[tuple[int, str], int] = OrderedDict()
         self._tokens = TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND)
 
     def start(self, peer: str, ended: Ended) -> None:
@@ -91,36 +104,37 @@ class Buckets:
         mine = node.table.tally.buckets
         theirs = _SUMS.unpack(message.sums)
         differing = [at for at in range(BUCKETS) if mine[at] != theirs[at]]
-        rows = b""
-        if differing and not _is_too_much(len(differing)):
-            differing, rows = self._rows(differing)
-        mask = sum(1 << at for at in differing)
-        self._answered[(message.sequence, message.source)] = None
+        answers = [
+            BucketRows(message.sequence, node.name, mask, rows)
+            for mask, rows in self._rows(differing)
+        ]
+        self._answered[(message.sequence, message.source)] = len(answers)
         if len(self._answered) > COMPARISONS_MAX:
             self._answered.popitem(last=False)
-        answer = BucketRows(message.sequence, node.name, mask, rows)
-        self._send(source, message.source, [answer])
+        self._send(source, message.source, answers)
 
-    def _rows(self, buckets: list[int]) -> tuple[list[int], bytes]:
-        """As many of these buckets as fit a packet, and their rows; all buckets and no rows, which
-        asks for a whole exchange, when not even one of them fits.
+    def _rows(self, buckets: list[int]) -> list[tuple[int, bytes]]:
+        """Bits of buckets and the rows in them, a pair for each packet: all buckets and no rows,
+        which asks for an exchange of whole tables, when there is too much of them.
         """
         node = self._node
         empty = node.codec.encode(BucketRows(0, node.name, 0, b""))
-        room = node.codec.room(node.packet_limit)
-        free = room.free - len(empty) - HEADS
+        free = node.codec.room(node.packet_limit).free - len(empty) - HEADS_BYTES
         found: dict[int, list[bytes]] = {at: [] for at in buckets}
         for mark, entry in self._active():
-            if bucket_of(mark) in found:
-                row = _ROW.pack(id_of(mark), entry.member.incarnation & INCARNATION_MASK)
-                found[bucket_of(mark)].append(row)
-        taken: list[int] = []
-        rows: list[bytes] = []
+            there = found.get(bucket_of(mark))
+            if there is not None:
+                there.append(_ROW.pack(id_of(mark), entry.member.incarnation & INCARNATION_MASK))
+        packets = [(0, b"")]
         for at, there in found.items():
-            if ROW_BYTES * (len(rows) + len(there)) <= free:
-                taken.append(at)
-                rows += there
-        return (taken, b"".join(rows)) if taken else (list(range(BUCKETS)), b"")
+            mask, rows = packets[-1]
+            if len(rows) + ROW_BYTES * len(there) > free:
+                packets.append((0, b""))
+                mask, rows = packets[-1]
+            packets[-1] = (mask | 1 << at, rows + b"".join(there))
+        if len(packets) > ROW_PACKETS_MAX or any(len(rows) > free for _, rows in packets):
+            return [(EVERYTHING, b"")]
+        return packets
 
     def _active(self) -> Iterator[tuple[int, Entry]]:
         for entry in self._node.table:
@@ -138,8 +152,10 @@ class Buckets:
         ):
             node.counters.bump("repair_refused")
             return
-        del self._asked[message.sequence]
-        if _is_too_much(message.buckets.bit_count()):
+        asked.left -= 1
+        if not asked.left:
+            del self._asked[message.sequence]
+        if message.buckets == EVERYTHING and not message.rows:
             node.counters.bump("repair_by_stream")
             self._sync.open(source, message.source)
             asked.ended(True)
@@ -170,7 +186,9 @@ class Buckets:
         if key not in self._answered or not node.is_peer(message.source, source):
             node.counters.bump("repair_refused")
             return
-        del self._answered[key]
+        self._answered[key] -= 1
+        if not self._answered[key]:
+            del self._answered[key]
         wanted = _unpacked(message.wanted)
         names = [e.member.name for mark, e in self._active() if id_of(mark) in wanted]
         told = _unpacked(message.told)
@@ -191,18 +209,9 @@ class Buckets:
         self._node.counters.bump("repair_told", len(claims))
         self._send(address, peer, [*claims, *also])
 
-    def _send(self, address: Address, peer: str, messages: list[Message]) -> None:
+    def _send(self, address: Address, peer: str, messages: Sequence[Message]) -> None:
         if messages:
             self._node.outbox.packets(address, peer, messages)
-
-
-HEADS: Final = 16
-"""Bytes by which the numbers and heads of an answer may be longer than those of an empty one."""
-
-
-def _is_too_much(differing: int) -> bool:
-    """True when the whole tables are cheaper."""
-    return differing > BUCKETS // 2
 
 
 def _is_newer(one: int, other: int) -> bool:

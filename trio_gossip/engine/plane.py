@@ -17,7 +17,8 @@ MEMBERS: Final = 0
 """The code of the plane of members. That of a service's plane is its own, above 0."""
 
 Ended: TypeAlias = Callable[[bool], None]
-"""Takes what a comparison came to: True when anything was found that the two had otherwise."""
+"""Takes what a comparison came to: True when anything was found that the two had otherwise. Called
+once for each answer of the peer."""
 
 
 class Plane(Protocol):
@@ -61,7 +62,7 @@ class Plane(Protocol):
 
         Args:
             peer: an active member.
-            ended: called at most once; never when packets of the comparison are lost.
+            ended: called with what was found; never when packets of the comparison are lost.
         """
         ...
 
