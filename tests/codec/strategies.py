@@ -139,8 +139,8 @@ messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
     Leave: st.builds(Leave, uint32, incarnations, names),
     Conflict: st.builds(Conflict, names, addresses, addresses),
     BucketSums: st.builds(BucketSums, uint32, names, items(4, 64, 64)),
-    BucketRows: st.builds(BucketRows, uint32, names, st.integers(0, 2**64 - 1), items(8, 0, 40)),
-    BucketWants: st.builds(BucketWants, uint32, names, items(4, 0, 40), items(4, 0, 40)),
+    BucketRows: st.builds(BucketRows, uint32, names, st.integers(0, 2**64 - 1), items(7, 0, 40)),
+    BucketWants: st.builds(BucketWants, uint32, names, items(3, 0, 40), items(3, 0, 40)),
 }
 """Every message that this version sends."""
 

@@ -133,12 +133,12 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
         "8201840b01616159" + "0100" + bytes(range(256)).hex(),
     ),
     (
-        BucketRows(1, "b", 5, SUMMARY * 2),
-        "8201850c016162055001020304050607080102030405060708",
+        BucketRows(1, "b", 5, SUMMARY[:7] * 2),
+        "8201850c016162054e0102030405060701020304050607",
     ),
     (
-        BucketWants(1, "a", SUMMARY[:4], SUMMARY[4:]),
-        "8201850d01616144010203044405060708",
+        BucketWants(1, "a", SUMMARY[:3], SUMMARY[3:6]),
+        "8201850d0161614301020343040506",
     ),
 ]
 """One message, and the packet that holds only it."""

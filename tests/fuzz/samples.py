@@ -56,8 +56,8 @@ MESSAGES: list[Message] = [
     Ping(7, "me", "a", None, b"\x01" * 8),
     Ack(7, b"", b"\x0c\x00" + b"\x01" * 8),
     BucketSums(7, "a", bytes(range(256))),
-    BucketRows(7, "a", 5, b"\x01" * 16),
-    BucketWants(7, "a", b"\x01" * 4, b"\x02" * 8),
+    BucketRows(7, "a", 5, b"\x01" * 14),
+    BucketWants(7, "a", b"\x01" * 3, b"\x02" * 6),
 ]
 
 _ROW = Record("c", Address("10.0.0.7", 7946), b"meta", VERSIONS_DEFAULT, 3, 1)

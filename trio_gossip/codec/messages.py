@@ -166,7 +166,7 @@ class BucketRows:
 
     Attributes:
         buckets: a bit for each bucket.
-        rows: eight bytes for each active member in them: four of its name's hash, four of its
+        rows: seven bytes for each active member in them: three of its name's hash, four of its
             incarnation. None, with all buckets, asks for an exchange of whole tables.
     """
 
@@ -179,7 +179,7 @@ class BucketRows:
 
 @attrs.define(slots=True, weakref_slot=False)
 class BucketWants:
-    """Third leg: of whom I want to hear, and whom you seem to lack. Four bytes for each name."""
+    """Third leg: of whom I want to hear, and whom you seem to lack: three bytes for each."""
 
     code: ClassVar[int] = 13
     sequence: int

@@ -39,7 +39,7 @@ from trio_gossip.codec.messages import (
 from trio_gossip.codec.sealed import is_sealed_packet
 from trio_gossip.codec.summary import (
     BUCKETS,
-    NAME_BYTES,
+    ID_BYTES,
     ROW_BYTES,
     SUM_BYTES,
     ack_summary,
@@ -218,7 +218,7 @@ def _bucket_rows(f: list[Any]) -> BucketRows:
 
 def _bucket_wants(f: list[Any]) -> BucketWants:
     return BucketWants(
-        fields.uint32(f[1]), fields.name(f[2]), _items(f[3], NAME_BYTES), _items(f[4], NAME_BYTES)
+        fields.uint32(f[1]), fields.name(f[2]), _items(f[3], ID_BYTES), _items(f[4], ID_BYTES)
     )
 
 

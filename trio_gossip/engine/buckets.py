@@ -10,13 +10,13 @@ tables that differ in many places the whole tables are exchanged over a stream i
 from __future__ import annotations
 
 from collections import OrderedDict
-from struct import Struct, iter_unpack
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from trio_gossip.codec.messages import BucketRows, BucketSums, BucketWants
-from trio_gossip.codec.summary import BUCKETS, NAME_BYTES, ROW_BYTES
+from trio_gossip.codec.summary import BUCKETS, ID_BYTES, ROW_BYTES
 from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.tally import bucket_of, id_of, mark_of
 
@@ -39,7 +39,7 @@ COMPARISONS_MAX: Final = 16
 """Comparisons on either side of which the next packet may still come; the oldest is forgotten."""
 
 ROW_PACKETS_MAX: Final = 8
-"""Packets of rows in one answer. When more would be needed, whole tables go over a stream: eight
+"""Packets of rows in one answer. When more would be needed, whole tables go over a stream: seven
 bytes for each member are much less than a record of each, but datagrams know no back-pressure."""
 
 RECORDS_MAX: Final = 64
@@ -56,8 +56,6 @@ HEADS_BYTES: Final = 16
 """By which the numbers and heads of an answer may be longer than those of an empty one."""
 
 _SUMS: Final = Struct(f">{BUCKETS}I")
-_ROW: Final = Struct(">II")
-_ID: Final = Struct(">I")
 
 
 @attrs.define
@@ -124,7 +122,7 @@ class Buckets:
         for mark, entry in self._active():
             there = found.get(bucket_of(mark))
             if there is not None:
-                there.append(_ROW.pack(id_of(mark), entry.member.incarnation & INCARNATION_MASK))
+                there.append(_row(mark, entry.member.incarnation))
         packets = [(0, b"")]
         for at, there in found.items():
             mask, rows = packets[-1]
@@ -160,7 +158,7 @@ class Buckets:
             self._sync.open(source, message.source)
             asked.ended(True)
             return
-        theirs = dict(_ROW.iter_unpack(message.rows))
+        theirs = _versions(message.rows)
         told: dict[int, str] = {}
         for mark, entry in self._active():
             if not message.buckets >> bucket_of(mark) & 1:
@@ -219,9 +217,24 @@ def _is_newer(one: int, other: int) -> bool:
     return 0 < (one - other) & INCARNATION_MASK < 1 << 31
 
 
+def _row(mark: int, incarnation: int) -> bytes:
+    version = incarnation & INCARNATION_MASK
+    return id_of(mark).to_bytes(ID_BYTES, "big") + version.to_bytes(4, "big")
+
+
+def _versions(rows: bytes) -> dict[int, int]:
+    """Incarnations by id."""
+    numbers = (
+        int.from_bytes(rows[at : at + ROW_BYTES], "big") for at in range(0, len(rows), ROW_BYTES)
+    )
+    return {number >> 32: number & INCARNATION_MASK for number in numbers}
+
+
 def _packed(ids: list[int]) -> bytes:
-    return b"".join(map(_ID.pack, ids))
+    return b"".join(each.to_bytes(ID_BYTES, "big") for each in ids)
 
 
 def _unpacked(data: bytes) -> set[int]:
-    return {item for (item,) in iter_unpack(">I", data[: RECORDS_MAX * NAME_BYTES])}
+    """At most as many ids as an answer tells of."""
+    end = min(len(data), RECORDS_MAX * ID_BYTES)
+    return {int.from_bytes(data[at : at + ID_BYTES], "big") for at in range(0, end, ID_BYTES)}

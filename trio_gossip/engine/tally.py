@@ -6,7 +6,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from trio_gossip.codec.summary import BUCKETS
+from trio_gossip.codec.summary import BUCKETS, ID_BYTES
 from trio_gossip.engine.changelog import ChangeLog
 from trio_gossip.engine.plane import SUM_MASK
 
@@ -34,9 +34,9 @@ def _term(name: str, incarnation: int) -> int:
 
 @lru_cache(maxsize=TERMS_MAX)
 def mark_of(name: str) -> int:
-    """What stands for a name when buckets are compared: 32 bits above, its bucket below."""
+    """What stands for a name when buckets are compared: its id above eight bits of its bucket."""
     value = int.from_bytes(blake2b(name.encode(), digest_size=8, key=_KEY).digest(), "big")
-    return value >> 32 << 8 | value % BUCKETS
+    return value >> 8 * (8 - ID_BYTES) << 8 | value % BUCKETS
 
 
 def bucket_of(mark: int) -> int:
@@ -45,7 +45,7 @@ def bucket_of(mark: int) -> int:
 
 
 def id_of(mark: int) -> int:
-    """The 32 bits of a mark that tell the names of one bucket apart."""
+    """The bits of a mark that tell the names of one bucket apart."""
     return mark >> 8
 
 
