@@ -85,6 +85,9 @@ class Config:
 
     push_pull_interval: float = 30.0
     """Seconds between full exchanges with one random member; grows with log2(N) above 32."""
+    summaries: bool = True
+    """Whether pings say what this member knows, and acks bring what the other lacks. Without it
+    only exchanges of whole tables repair what gossip has missed."""
     stream_timeout: float = 10.0
     """Seconds without progress after which a stream exchange is given up."""
     sync_chunk_members: int = 128

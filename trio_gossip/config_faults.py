@@ -47,6 +47,7 @@ _SECONDS = (
     "leave_timeout",
     "leave_linger",
 )
+_FLAGS = ("stream_pings", "summaries")
 _HOOKS = ("admit", "stream_ping_filter")
 _COUNTS = {
     "indirect_probes": (0, 32),
@@ -136,8 +137,11 @@ def _value_faults(config: Any) -> list[str]:
         for field in _HOOKS
         if values[field] is not None and not callable(values[field])
     )
-    if type(values["stream_pings"]) is not bool:
-        faults.append(f"stream_pings ({values['stream_pings']!r}) must be True or False")
+    faults.extend(
+        f"{field} ({values[field]!r}) must be True or False"
+        for field in _FLAGS
+        if type(values[field]) is not bool
+    )
     if values["seed"] is not None and type(values["seed"]) is not int:
         faults.append(f"seed ({values['seed']!r}) must be a whole number or None")
     for field in ("eager_rate", "eager_full_rate"):

@@ -13,6 +13,9 @@ from trio_gossip.codec.messages import (
     Ack,
     Alive,
     Broadcast,
+    BucketRows,
+    BucketSums,
+    BucketWants,
     Conflict,
     Dead,
     Frame,
@@ -36,6 +39,7 @@ from trio_gossip.codec.messages import (
     SyncOpen,
     UserMessage,
 )
+from trio_gossip.codec.summary import EQUAL, EXPLAINED, PLANES_MAX, SUMMARY_BYTES, pack_sums
 from trio_gossip.codec.wire import BUDGET_MS_MAX
 from trio_gossip.members import INCARNATION_MAX, META_BYTES_MAX, NAME_BYTES_MAX
 
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
 _printable = st.characters(exclude_categories=["C", "Z"], include_characters=" ")
 _host_characters = st.characters(exclude_categories=["C", "Z"], exclude_characters=":")
 
-CODES_UNKNOWN: Final = st.integers(11, 255)
+CODES_UNKNOWN: Final = st.integers(14, 255)
 
 uint32: SearchStrategy[int] = st.integers(0, 2**32 - 1)
 incarnations: SearchStrategy[int] = st.integers(1, INCARNATION_MAX)
@@ -83,12 +87,36 @@ def version_bytes(draw: st.DrawFn) -> bytes:
     return bytes((low, draw(st.integers(low, 255)))) + draw(st.binary(min_size=4, max_size=4))
 
 
+@st.composite
+def ack_summaries(draw: st.DrawFn) -> bytes:
+    """What an ack may say of what its sender knows."""
+    if draw(st.booleans()):
+        return draw(st.sampled_from([b"", EQUAL, EXPLAINED]))
+    codes = draw(st.sets(st.integers(0, 255), min_size=1, max_size=PLANES_MAX))
+    sums = {code: draw(st.integers(0, 2**64 - 1)) for code in sorted(codes)}
+    return pack_sums(draw(st.integers(0, 255)), sums)
+
+
+def items(size: int, low: int, high: int) -> SearchStrategy[bytes]:
+    """``low`` to ``high`` items of ``size`` bytes each."""
+    return st.lists(st.binary(min_size=size, max_size=size), min_size=low, max_size=high).map(
+        b"".join
+    )
+
+
 records: SearchStrategy[Record] = st.builds(
     Record, names, addresses, metas, version_bytes(), incarnations, st.integers(0, 3)
 )
 
 messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
-    Ping: st.builds(Ping, uint32, names, names, st.none() | addresses),
+    Ping: st.builds(
+        Ping,
+        uint32,
+        names,
+        names,
+        st.none() | addresses,
+        st.just(b"") | st.binary(min_size=SUMMARY_BYTES, max_size=SUMMARY_BYTES),
+    ),
     IndirectPing: st.builds(
         IndirectPing,
         uint32,
@@ -99,7 +127,7 @@ messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
         st.booleans(),
         st.none() | addresses,
     ),
-    Ack: st.builds(Ack, uint32, payloads),
+    Ack: st.builds(Ack, uint32, payloads, ack_summaries()),
     Nack: st.builds(Nack, uint32),
     Alive: st.builds(
         Alive, incarnations, names, addresses, metas, version_bytes(), st.just("") | names
@@ -110,6 +138,9 @@ messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
     UserMessage: st.builds(UserMessage, names, payloads),
     Leave: st.builds(Leave, uint32, incarnations, names),
     Conflict: st.builds(Conflict, names, addresses, addresses),
+    BucketSums: st.builds(BucketSums, uint32, names, items(4, 64, 64)),
+    BucketRows: st.builds(BucketRows, uint32, names, st.integers(0, 2**64 - 1), items(7, 0, 40)),
+    BucketWants: st.builds(BucketWants, uint32, names, items(3, 0, 40), items(3, 0, 40)),
 }
 """Every message that this version sends."""
 

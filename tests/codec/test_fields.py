@@ -36,6 +36,9 @@ MESSAGES: dict[str, list[Any]] = {
     "user message": [8, "a", b""],
     "leave": [9, 1, 1, "b"],
     "conflict": [10, "b", IPV4, IPV6],
+    "bucket sums": [11, 1, "a", bytes(256)],
+    "bucket rows": [12, 1, "a", 0, b""],
+    "bucket wants": [13, 1, "a", b"", b""],
 }
 FRAMES: dict[str, list[Any]] = {
     "sync open": [1, 16, "a", IPV4, True],
@@ -100,7 +103,45 @@ def test_a_message_with_a_field_missing_or_added_is_refused(name: str) -> None:
     assert _packet(message) == "ok"
     assert _packet(message[:-1]) == "shape"
     for extra in (None, 0, b""):
-        assert _packet([*message, extra]) == "shape"
+        # The summary of a ping and of an ack may be missing, but is never empty.
+        refused = "field" if name in ("ping", "ack") else "shape"
+        assert _packet([*message, extra]) == refused
+        assert _packet([*message, extra, extra]) == "shape"
+
+
+@pytest.mark.parametrize("size", range(12))
+def test_the_summary_of_a_ping_has_eight_bytes(size: int) -> None:
+    assert _packet([*MESSAGES["ping"], bytes(size)]) == ("ok" if size == 8 else "field")
+
+
+def test_the_summary_of_an_ack_is_a_flag_or_a_list_of_planes_with_rising_codes() -> None:
+    one, two, three = (bytes((code,)) + bytes(8) for code in (0, 1, 255))
+    for good in (b"\x00", b"\x01", b"\x00" + one, b"\xff" + one + two + three):
+        assert _packet([*MESSAGES["ack"], good]) == "ok"
+    many = b"".join(bytes((code,)) + bytes(8) for code in range(17))
+    assert _packet([*MESSAGES["ack"], b"\x00" + many[:-9]]) == "ok"
+    for bad in (
+        b"",
+        b"\x02",
+        bytes(2),
+        one,
+        b"\x00" + one[:-1],
+        b"\x00" + one + b"\x00",
+        b"\x00" + one + one,
+        b"\x00" + two + one,
+        b"\x00" + many,
+    ):
+        assert _packet([*MESSAGES["ack"], bad]) == "field"
+
+
+def test_what_is_compared_in_buckets_has_whole_items() -> None:
+    for size in (0, 255, 257, 1400):
+        assert _packet([11, 1, "a", bytes(size)]) == "field"
+    for size in range(1, 33):
+        assert _packet([12, 1, "a", 2**64 - 1, bytes(size)]) == ("field" if size % 7 else "ok")
+        assert _packet([13, 1, "a", bytes(size), b""]) == ("field" if size % 3 else "ok")
+        assert _packet([13, 1, "a", b"", bytes(size)]) == ("field" if size % 3 else "ok")
+    assert _packet([12, 1, "a", -1, b""]) == "field"
 
 
 @pytest.mark.parametrize("name", FRAMES)
@@ -280,7 +321,7 @@ def test_a_message_is_an_array_that_starts_with_its_code(message: object) -> Non
     assert packet_outcome(dumps([1, message])) == "shape"
 
 
-@pytest.mark.parametrize("code", [11, 15, 16, 24, 127, 255])
+@pytest.mark.parametrize("code", [14, 15, 16, 24, 127, 255])
 def test_an_unknown_message_is_counted_whatever_it_holds(code: int) -> None:
     for rest in ([], [None], [b"x" * 500], [1, "text", True]):
         packet = dumps([1, MESSAGES["nack"], [code, *rest], MESSAGES["ping"]])

@@ -12,6 +12,9 @@ from trio_gossip.codec.messages import (
     Ack,
     Alive,
     Broadcast,
+    BucketRows,
+    BucketSums,
+    BucketWants,
     Conflict,
     Dead,
     Frame,
@@ -35,12 +38,14 @@ from trio_gossip.codec.messages import (
     SyncOpen,
     UserMessage,
 )
+from trio_gossip.codec.summary import EQUAL, EXPLAINED
 
 IPV4: Final = Address("10.0.0.2", 7946)
 IPV6: Final = Address("2001:db8::2", 7946)
 NAMED: Final = Address("node-2", 7946)
 VERSIONS: Final = bytes((1, 1, 1, 0, 0, 0))
 INCARNATION: Final = 1_700_000_000
+SUMMARY: Final = bytes(range(1, 9))
 
 MESSAGES: Final[list[tuple[Message, str]]] = [
     (
@@ -106,6 +111,34 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
     (
         Conflict("b", IPV4, IPV6),
         "8201840a6162460a0000021f0a5220010db80000000000000000000000021f0a",
+    ),
+    (
+        Ping(1, "b", "a", None, SUMMARY),
+        "820186000161626161f6480102030405060708",
+    ),
+    (
+        Ack(1, b"", EQUAL),
+        "8201840201404100",
+    ),
+    (
+        Ack(1, b"", EXPLAINED),
+        "8201840201404101",
+    ),
+    (
+        Ack(1, b"", b"\x0c\x00" + SUMMARY),
+        "8201840201404a0c000102030405060708",
+    ),
+    (
+        BucketSums(1, "a", bytes(range(256))),
+        "8201840b01616159" + "0100" + bytes(range(256)).hex(),
+    ),
+    (
+        BucketRows(1, "b", 5, SUMMARY[:7] * 2),
+        "8201850c016162054e0102030405060701020304050607",
+    ),
+    (
+        BucketWants(1, "a", SUMMARY[:3], SUMMARY[3:6]),
+        "8201850d0161614301020343040506",
     ),
 ]
 """One message, and the packet that holds only it."""

@@ -11,6 +11,9 @@ from trio_gossip.codec.messages import (
     Ack,
     Alive,
     Broadcast,
+    BucketRows,
+    BucketSums,
+    BucketWants,
     Conflict,
     Dead,
     Frame,
@@ -50,6 +53,11 @@ MESSAGES: list[Message] = [
     UserMessage("a", b"hello"),
     Leave(9, 1, "a"),
     Conflict("a", A, Address("host.example", 1)),
+    Ping(7, "me", "a", None, b"\x01" * 8),
+    Ack(7, b"", b"\x0c\x00" + b"\x01" * 8),
+    BucketSums(7, "a", bytes(range(256))),
+    BucketRows(7, "a", 5, b"\x01" * 14),
+    BucketWants(7, "a", b"\x01" * 3, b"\x02" * 6),
 ]
 
 _ROW = Record("c", Address("10.0.0.7", 7946), b"meta", VERSIONS_DEFAULT, 3, 1)

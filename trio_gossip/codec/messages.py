@@ -20,13 +20,17 @@ BUDGET_MS_MAX: Final = 600_000
 
 @attrs.define(slots=True, weakref_slot=False)
 class Ping:
-    """Are you there? Answered with an :class:`Ack` of the same ``sequence``."""
+    """Are you there? Answered with an :class:`Ack` of the same ``sequence``.
+
+    ``summary`` is empty, or what the asker knows in eight bytes (``codec/summary.py``).
+    """
 
     code: ClassVar[int] = 0
     sequence: int
     target: str
     source: str
     reply_to: Address | None = None
+    summary: bytes = b""
 
 
 @attrs.define(slots=True, weakref_slot=False)
@@ -45,11 +49,15 @@ class IndirectPing:
 
 @attrs.define(slots=True, weakref_slot=False)
 class Ack:
-    """I am there, from the target or through a helper. The payload is opaque."""
+    """I am there, from the target or through a helper. The payload is opaque.
+
+    ``summary`` answers that of the ping: it is empty when there was none.
+    """
 
     code: ClassVar[int] = 2
     sequence: int
     payload: bytes = b""
+    summary: bytes = b""
 
 
 @attrs.define(slots=True, weakref_slot=False)
@@ -143,6 +151,44 @@ class Conflict:
 
 
 @attrs.define(slots=True, weakref_slot=False)
+class BucketSums:
+    """First leg of a repair: my members in 64 buckets, the sum of each in four bytes."""
+
+    code: ClassVar[int] = 11
+    sequence: int
+    source: str
+    sums: bytes
+
+
+@attrs.define(slots=True, weakref_slot=False)
+class BucketRows:
+    """Second leg: the buckets in which your sums are not mine, and what I have there.
+
+    Attributes:
+        buckets: a bit for each bucket.
+        rows: seven bytes for each active member in them: three of its name's hash, four of its
+            incarnation. None, with all buckets, asks for an exchange of whole tables.
+    """
+
+    code: ClassVar[int] = 12
+    sequence: int
+    source: str
+    buckets: int
+    rows: bytes
+
+
+@attrs.define(slots=True, weakref_slot=False)
+class BucketWants:
+    """Third leg: of whom I want to hear, and whom you seem to lack: three bytes for each."""
+
+    code: ClassVar[int] = 13
+    sequence: int
+    source: str
+    wanted: bytes
+    told: bytes
+
+
+@attrs.define(slots=True, weakref_slot=False)
 class Unknown:
     """A message of a later version, kept only to be counted."""
 
@@ -161,6 +207,9 @@ Message: TypeAlias = (
     | UserMessage
     | Leave
     | Conflict
+    | BucketSums
+    | BucketRows
+    | BucketWants
     | Unknown
 )
 """What a packet carries."""

@@ -21,6 +21,9 @@ from trio_gossip.codec.messages import (
     Ack,
     Alive,
     Broadcast,
+    BucketRows,
+    BucketSums,
+    BucketWants,
     Conflict,
     Dead,
     Frame,
@@ -34,6 +37,14 @@ from trio_gossip.codec.messages import (
     UserMessage,
 )
 from trio_gossip.codec.sealed import is_sealed_packet
+from trio_gossip.codec.summary import (
+    BUCKETS,
+    ID_BYTES,
+    ROW_BYTES,
+    SUM_BYTES,
+    ack_summary,
+    ping_summary,
+)
 from trio_gossip.codec.version import WIRE_VERSION
 
 PARTS_MAX: Final = 127
@@ -133,15 +144,27 @@ def _decode_message(item: list[Any]) -> Message:
         raise DecodeError("shape")
     if code >= len(_DECODERS):
         return Unknown(code)  # a later version's message; the rest of the packet is good
-    length, decode = _DECODERS[code]
-    if len(item) != length:
+    lengths, decode = _DECODERS[code]
+    if len(item) not in lengths:
         raise DecodeError("shape")
     return decode(item)
 
 
 def _ping(f: list[Any]) -> Ping:
     return Ping(
-        fields.uint32(f[1]), fields.name(f[2]), fields.name(f[3]), fields.optional_address(f[4])
+        fields.uint32(f[1]),
+        fields.name(f[2]),
+        fields.name(f[3]),
+        fields.optional_address(f[4]),
+        ping_summary(f[5]) if len(f) == 6 else b"",
+    )
+
+
+def _ack(f: list[Any]) -> Ack:
+    return Ack(
+        fields.uint32(f[1]),
+        fields.data(f[2], PACKET_BYTES_MAX),
+        ack_summary(f[3]) if len(f) == 4 else b"",
     )
 
 
@@ -180,20 +203,50 @@ def _broadcast(f: list[Any]) -> Broadcast:
     )
 
 
-_DECODERS: Final[tuple[tuple[int, Callable[[list[Any]], Message]], ...]] = (
-    (5, _ping),
-    (8, _indirect_ping),
-    (3, lambda f: Ack(fields.uint32(f[1]), fields.data(f[2], PACKET_BYTES_MAX))),
-    (2, lambda f: Nack(fields.uint32(f[1]))),
-    (7, _alive),
-    (4, lambda f: Suspect(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),
-    (4, lambda f: Dead(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),
-    (5, _broadcast),
-    (3, lambda f: UserMessage(fields.name(f[1]), fields.data(f[2], PACKET_BYTES_MAX))),
-    (4, lambda f: Leave(fields.uint32(f[1]), fields.incarnation(f[2]), fields.name(f[3]))),
-    (4, lambda f: Conflict(fields.name(f[1]), fields.address(f[2]), fields.address(f[3]))),
+def _bucket_sums(f: list[Any]) -> BucketSums:
+    sums = fields.data(f[3], BUCKETS * SUM_BYTES)
+    if len(sums) != BUCKETS * SUM_BYTES:
+        raise DecodeError("field")
+    return BucketSums(fields.uint32(f[1]), fields.name(f[2]), sums)
+
+
+def _bucket_rows(f: list[Any]) -> BucketRows:
+    return BucketRows(
+        fields.uint32(f[1]), fields.name(f[2]), fields.uint64(f[3]), _items(f[4], ROW_BYTES)
+    )
+
+
+def _bucket_wants(f: list[Any]) -> BucketWants:
+    return BucketWants(
+        fields.uint32(f[1]), fields.name(f[2]), _items(f[3], ID_BYTES), _items(f[4], ID_BYTES)
+    )
+
+
+def _items(value: object, size: int) -> bytes:
+    """Items of ``size`` bytes, one after another."""
+    items = fields.data(value, PACKET_BYTES_MAX)
+    if len(items) % size:
+        raise DecodeError("field")
+    return items
+
+
+_DECODERS: Final[tuple[tuple[tuple[int, ...], Callable[[list[Any]], Message]], ...]] = (
+    ((5, 6), _ping),
+    ((8,), _indirect_ping),
+    ((3, 4), _ack),
+    ((2,), lambda f: Nack(fields.uint32(f[1]))),
+    ((7,), _alive),
+    ((4,), lambda f: Suspect(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),
+    ((4,), lambda f: Dead(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),
+    ((5,), _broadcast),
+    ((3,), lambda f: UserMessage(fields.name(f[1]), fields.data(f[2], PACKET_BYTES_MAX))),
+    ((4,), lambda f: Leave(fields.uint32(f[1]), fields.incarnation(f[2]), fields.name(f[3]))),
+    ((4,), lambda f: Conflict(fields.name(f[1]), fields.address(f[2]), fields.address(f[3]))),
+    ((4,), _bucket_sums),
+    ((5,), _bucket_rows),
+    ((5,), _bucket_wants),
 )
-"""By wire code: how many items the array has and who reads it. A table and not ``match``,
+"""By wire code: how many items the array may have and who reads it. A table and not ``match``,
 which costs four times as much for the last of ten."""
 
 
@@ -201,8 +254,15 @@ def _optional(address: Any) -> bytes | str | None:
     return None if address is None else pack_address(address)
 
 
+def _present(summary: bytes) -> tuple[bytes, ...]:
+    """A last field that is left out when it is empty."""
+    return (summary,) if summary else ()
+
+
 _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
-    Ping: lambda m: dumps([0, m.sequence, m.target, m.source, _optional(m.reply_to)]),
+    Ping: lambda m: dumps(
+        [0, m.sequence, m.target, m.source, _optional(m.reply_to), *_present(m.summary)]
+    ),
     IndirectPing: lambda m: dumps(
         [
             1,
@@ -215,7 +275,7 @@ _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
             _optional(m.reply_to),
         ]
     ),
-    Ack: lambda m: dumps([2, m.sequence, m.payload]),
+    Ack: lambda m: dumps([2, m.sequence, m.payload, *_present(m.summary)]),
     Nack: lambda m: dumps([3, m.sequence]),
     Alive: lambda m: dumps(
         [
@@ -234,6 +294,9 @@ _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     UserMessage: lambda m: dumps([8, m.sender, m.payload]),
     Leave: lambda m: dumps([9, m.sequence, m.incarnation, m.name]),
     Conflict: lambda m: dumps([10, m.name, pack_address(m.holder), pack_address(m.other)]),
+    BucketSums: lambda m: dumps([11, m.sequence, m.source, m.sums]),
+    BucketRows: lambda m: dumps([12, m.sequence, m.source, m.buckets, m.rows]),
+    BucketWants: lambda m: dumps([13, m.sequence, m.source, m.wanted, m.told]),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from trio_gossip.engine.tally import Tally, term_of
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.members import Member, MemberState
 
@@ -70,6 +71,7 @@ class Membership:
         "_rows",
         "_tombstones",
         "_walk",
+        "tally",
         "version",
     )
 
@@ -83,6 +85,8 @@ class Membership:
         self._tombstones: OrderedDict[str, Tombstone] = OrderedDict()
         self.version = 0
         """Counts changes that are told to the application."""
+        self.tally = Tally()
+        """Sums over the active members, for comparing tables."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -130,6 +134,7 @@ class Membership:
         self._rows[member.name] = entry
         self._take_address(member)
         self._active += member.is_active
+        self.tally.change(member.name, 0, term_of(member), now=now)
         self._place(entry, rng)
         self._tombstones.pop(member.name, None)
         return entry
@@ -148,6 +153,7 @@ class Membership:
         """
         old = entry.member
         self._active += member.is_active - old.is_active
+        self.tally.change(member.name, term_of(old), term_of(member), now=now)
         if member.address != old.address:
             self._drop_address(old)
             self._take_address(member)
@@ -171,6 +177,7 @@ class Membership:
         self._displace(entry)
         self._drop_address(member)
         self._active -= member.is_active
+        self.tally.change(member.name, term_of(member), 0, now=now)
         self._tombstones[member.name] = Tombstone(
             entry.evidence, member.state, member.address, now, now + keep
         )

@@ -17,6 +17,7 @@ from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
     from trio_gossip.addresses import Address
     from trio_gossip.codec import Codec
@@ -149,8 +150,26 @@ class Node:
             wait = self.queue.pace.interval if self.queue.pace.eager else 0.0
             timers.set(("gossip", 0), max(self.now + wait, self.gossip_not_before))
 
-    def answer(self, source: Address, peer_name: str | None, message: Message) -> None:
-        """Send one message back to where the present packet came from.
+    def is_peer(self, name: str, source: Address) -> bool:
+        """True when ``source`` is where another active member of this name lives, and we stay."""
+        entry = self.table.get(name)
+        return (
+            entry is not None
+            and entry is not self.me
+            and not self.leaving
+            and entry.member.is_active
+            and entry.member.address == source
+        )
+
+    def answer(
+        self,
+        source: Address,
+        peer_name: str | None,
+        message: Message,
+        also: Sequence[Message] = (),
+    ) -> None:
+        """Send one message back to where the present packet came from, and to a known member what
+        is to go along.
 
         All answers to one packet together have no more bytes than came, unless a known member
         lives there: a forged source must not turn us into an amplifier.
@@ -160,7 +179,10 @@ class Node:
         if self.table.knows_address(source):
             # News ride along once: a packet of a hundred pings is no way to fetch a megabyte.
             first = self.answers == ANSWERS_MAX - 1
-            self.outbox.packet(source, peer_name, message, piggyback=first)
+            if also:
+                self.outbox.packets(source, peer_name, [message, *also])
+            else:
+                self.outbox.packet(source, peer_name, message, piggyback=first)
         elif self.spend_allowance(message):
             self.outbox.packet(source, peer_name, message, piggyback=False)
 

@@ -16,6 +16,8 @@ from trio_gossip.engine.outputs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trio_gossip.addresses import Address
     from trio_gossip.codec import Codec
     from trio_gossip.codec.messages import Frame, Message
@@ -81,6 +83,24 @@ class Outbox:
                 self._counters.bump("message_too_large")
         if piggyback and self._queue:
             parts += self._queue.fill(room, self.now, peer_name)
+        if parts:
+            self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
+
+    def packets(self, address: Address, peer_name: str | None, messages: Sequence[Message]) -> None:
+        """Send messages, in order, in as many packets as they need, and no queued news."""
+        parts: list[bytes] = []
+        room = self._codec.room(self._packet_limit)
+        for message in messages:
+            part = self._codec.encode(message)
+            if not room.take(len(part)):
+                if not self.fits(part):
+                    self._counters.bump("message_too_large")
+                    continue
+                self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
+                parts = []
+                room = self._codec.room(self._packet_limit)
+                room.take(len(part))
+            parts.append(part)
         if parts:
             self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
 

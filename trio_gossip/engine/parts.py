@@ -9,6 +9,9 @@ from trio_gossip.codec.messages import (
     Ack,
     Alive,
     Broadcast,
+    BucketRows,
+    BucketSums,
+    BucketWants,
     Conflict,
     Dead,
     IndirectPing,
@@ -21,10 +24,13 @@ from trio_gossip.codec.messages import (
 )
 from trio_gossip.engine.accepting import Accepting
 from trio_gossip.engine.admission import Admission
+from trio_gossip.engine.buckets import Buckets
 from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.gossiper import Gossiper
+from trio_gossip.engine.hearsay import Hearsay
 from trio_gossip.engine.leaving import Leaving
 from trio_gossip.engine.mail import Mail
+from trio_gossip.engine.member_plane import MemberPlane
 from trio_gossip.engine.merge import Merge
 from trio_gossip.engine.origin import Origin
 from trio_gossip.engine.pinger import Pinger
@@ -32,6 +38,7 @@ from trio_gossip.engine.prober import Prober
 from trio_gossip.engine.refutation import Refutation
 from trio_gossip.engine.rejoin import Rejoin
 from trio_gossip.engine.relay import Relay
+from trio_gossip.engine.repair import Repair
 from trio_gossip.engine.requests import Requests
 from trio_gossip.engine.streams import Streams
 from trio_gossip.engine.sync import Sync
@@ -41,6 +48,7 @@ from trio_gossip.events import Reason
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.engine.node import Node
+    from trio_gossip.engine.plane import Plane
     from trio_gossip.services.base import Service
 
 
@@ -53,10 +61,15 @@ class Parts:
         admission = Admission(node)
         self.takeover = Takeover(node, admission, self.refutation, self.streams)
         self.claims = Claims(node, admission, self.refutation, self.takeover)
-        self.prober = Prober(node, self.claims, self.streams)
-        self.relay = Relay(node)
         self.merge = Merge(node, self.claims)
         self.sync = Sync(node, self.streams, self.merge, admission)
+        hearsay = Hearsay(node, self.claims)
+        self.buckets = Buckets(node, hearsay, self.sync)
+        self.planes: list[Plane] = [MemberPlane(node, hearsay, self.buckets)]
+        """What repair compares: members first, then services by code."""
+        self.repair = Repair(node, self.planes)
+        self.prober = Prober(node, self.claims, self.streams, self.repair)
+        self.relay = Relay(node, self.repair)
         self.rejoin = Rejoin(node, self.sync)
         self.leaving = Leaving(node, self.claims)
         self.mail = Mail(node, self.streams)
@@ -75,7 +88,7 @@ class Parts:
         return {
             Ping: self.relay.ping,
             IndirectPing: self.relay.request,
-            Ack: node.questions.on_ack,
+            Ack: lambda message, source: self._acked(node, message, source),
             Nack: node.questions.on_nack,
             Alive: lambda message, source: claims.alive(message, _packet(source)),
             Suspect: lambda message, source: claims.suspect(message, _packet(source)),
@@ -84,8 +97,15 @@ class Parts:
             UserMessage: lambda message, _: self.mail.received(message),
             Leave: self.leaving.told,
             Conflict: self.refutation.conflict,
+            BucketSums: self.buckets.on_sums,
+            BucketRows: self.buckets.on_rows,
+            BucketWants: self.buckets.on_wants,
             Unknown: lambda _, __: node.counters.bump("message_unknown"),
         }
+
+    def _acked(self, node: Node, message: Ack, source: Address) -> None:
+        if node.questions.on_ack(message, source):
+            self.repair.acked(message, source)
 
     def _timer_handlers(self) -> dict[str, Callable[[Any], None]]:
         """By the first half of a timer's key; called with the second half."""

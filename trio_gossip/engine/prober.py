@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from trio_gossip.engine.claims import Claims
     from trio_gossip.engine.membership import Entry
     from trio_gossip.engine.node import Node
+    from trio_gossip.engine.repair import Repair
     from trio_gossip.engine.streams import Streams
 
 
 class Prober:
     """Runs one probe after another; a failed one becomes a suspicion."""
 
-    def __init__(self, node: Node, claims: Claims, streams: Streams) -> None:
+    def __init__(self, node: Node, claims: Claims, streams: Streams, repair: Repair) -> None:
         self._node = node
+        self._repair = repair
         self._claims = claims
         self._streams = streams
         self._probe: Probe | None = None
@@ -71,7 +73,7 @@ class Prober:
         self._probe = Probe(target, sequence, node.now, node.now + interval)
         node.timers.set(("probe_timeout", 0), node.now + min(config.probe_timeout, interval))
         node.timers.set(("probe_end", 0), node.now + interval)
-        ping = Ping(sequence, target.name, node.name)
+        ping = Ping(sequence, target.name, node.name, summary=self._repair.summary())
         if target.state is MemberState.SUSPECT:
             # The buddy system: the suspect learns of it from the very ping that it can answer.
             accusation = Suspect(target.incarnation, target.name, node.name)

@@ -62,13 +62,14 @@ class Questions:
         """No answer to this question is wanted any more."""
         self._open.pop(sequence, None)
 
-    def on_ack(self, message: Ack, source: Address) -> None:
-        """An ack arrived; one that nobody waits for is counted."""
+    def on_ack(self, message: Ack, source: Address) -> bool:
+        """An ack arrived; one that nobody waits for is counted, and False is returned."""
         question = self._open.pop(message.sequence, None)
         if question is None:
             self._counters.bump("ack_unexpected")
-        else:
-            question.acked(message.sequence, source)
+            return False
+        question.acked(message.sequence, source)
+        return True
 
     def on_nack(self, message: Nack, source: Address) -> None:
         """A nack arrived."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import IndirectPing
     from trio_gossip.engine.node import Node
+    from trio_gossip.engine.repair import Repair
 
 NACK_FRACTION: Final = 0.8
 """A relay answers "I could not reach it either" at this share of the time that its requester
@@ -37,8 +38,9 @@ class _Relayed:
 class Relay:
     """The answering side of the failure detector."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, repair: Repair) -> None:
         self._node = node
+        self._repair = repair
         self._open: dict[int, _Relayed] = {}
         self._asked_by: dict[Address, int] = {}
 
@@ -58,7 +60,8 @@ class Relay:
             node.answer(to, message.source, Dead(asker.evidence, message.source, node.name))
         elif asker is None:
             self._answer_the_buried(message.source, to)
-        node.answer(to, message.source, Ack(message.sequence))
+        summary, told = self._repair.answer(message, to)
+        node.answer(to, message.source, Ack(message.sequence, summary=summary), told)
 
     def _answer_the_buried(self, name: str, to: Address) -> None:
         """The same for one that is reaped: all its claims below its tombstone are old news to us,

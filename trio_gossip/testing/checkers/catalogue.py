@@ -57,6 +57,7 @@ from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, New
 from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
 from trio_gossip.testing.checkers.quiescence import Quiescence
+from trio_gossip.testing.checkers.repairing import MissedIsRepaired, SumsMatchTable
 from trio_gossip.testing.checkers.rotating import KeysChanged, KeysShared
 from trio_gossip.testing.checkers.rounds import AcksMatch, HealthScore, HelpersAsked
 from trio_gossip.testing.checkers.secrecy import AcceptedOnce, NoncesOnce, NothingInClear
@@ -127,6 +128,8 @@ ALL: Final[tuple[type[Checker], ...]] = (
     Healing,
     Convergence,
     Quiescence,
+    SumsMatchTable,
+    MissedIsRepaired,
     SendsPerRumour,
     SendsEnough,
     LanesShare,

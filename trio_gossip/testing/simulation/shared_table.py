@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import attrs
 
 from trio_gossip.engine.membership import Entry, Membership
+from trio_gossip.engine.tally import Tally
 from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
@@ -45,11 +46,14 @@ class TableBase:
         entries: a row for each member, in the order in which they were given.
         rows: the same by name.
         names: the member at each address.
+        digest, buckets: the sums over all of them, see :class:`~trio_gossip.engine.tally.Tally`.
     """
 
     entries: tuple[SharedEntry, ...]
     rows: Mapping[str, SharedEntry]
     names: Mapping[Address, str]
+    digest: int
+    buckets: tuple[int, ...]
 
     @classmethod
     def of(cls, members: Sequence[Member], *, now: float = 0.0) -> TableBase:
@@ -67,7 +71,8 @@ class TableBase:
         names = {member.address: member.name for member in members}
         if not len(names) == len(rows) == len(entries) > 0:
             raise ValueError("a base needs members, each with its own name and address")
-        return cls(entries, rows, names)
+        tally = Tally.of(members)
+        return cls(entries, rows, names, tally.digest, tuple(tally.buckets))
 
 
 class SharedTable(Membership):
@@ -95,6 +100,7 @@ class SharedTable(Membership):
     def __init__(self, base: TableBase, rng: random.Random) -> None:
         super().__init__()
         self._base = base
+        self.tally = Tally(base.digest, base.buckets)
         self._active = len(base.entries)
         self._gone: dict[str, None] = {}  # buried members of the base
         self._holes: list[int] = []  # places of buried newcomers in _order
