@@ -179,6 +179,7 @@ class Engine(EngineView):
 
         Raises:
             LocalProtocolError: it does not fit a packet, or this member has left.
+            BroadcastRateError: this member has sent too many lately.
         """
         self._presence.check_present()
         self._begin(now)
