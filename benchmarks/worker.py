@@ -32,18 +32,22 @@ class Worker:
         self._living: dict[trio.CancelScope, trio.Event] = {}
         self._received = 0
         self._first = self._last = 0.0
+        self._arrivals: dict[str, list[float]] = {}
 
-    async def open(self, names: list[str]) -> dict[str, Any]:
-        """Become members under these names, each alone for now."""
+    async def open(self, names: list[str], **changes: Any) -> dict[str, Any]:
+        """Become members under these names, each alone for now; ``changes`` are settings."""
         for name in names:
-            self._clusters[name] = await self._nursery.start(self._live, name)
+            self._clusters[name] = await self._nursery.start(self._live, name, changes)
         return {"addresses": {name: str(self._clusters[name].local.address) for name in names}}
 
-    async def _live(self, name: str, *, task_status: trio.TaskStatus[Cluster]) -> None:
+    async def _live(
+        self, name: str, changes: dict[str, Any], *, task_status: trio.TaskStatus[Cluster]
+    ) -> None:
         with trio.CancelScope() as scope:
             ended = self._living[scope] = trio.Event()
             async with await open_socket_transport("127.0.0.1", 0) as transport:
-                await serve_cluster(Config.lan(name=name), transport, task_status=task_status)
+                config = Config.lan(name=name, **changes)
+                await serve_cluster(config, transport, task_status=task_status)
         ended.set()
 
     async def close(self) -> dict[str, Any]:
@@ -86,6 +90,32 @@ class Worker:
                 "members": len(cluster.members()),
             }
         return {"nodes": counted, "time": time.monotonic()}
+
+    # -- broadcasts ---------------------------------------------------------------------
+
+    async def listen(self) -> dict[str, Any]:
+        """Note from now on when each broadcast reaches each member of this process."""
+        for cluster in self._clusters.values():
+            await self._nursery.start(self._listen, cluster)
+        return {}
+
+    async def _listen(self, cluster: Cluster, *, task_status: trio.TaskStatus[None]) -> None:
+        with cluster.events() as events:
+            task_status.started()
+            async for event in events:
+                if type(event) is MessageReceived:
+                    label = event.payload.rstrip(b".").decode()
+                    self._arrivals.setdefault(label, []).append(time.monotonic())
+
+    async def broadcast(self, name: str, label: str, size: int) -> dict[str, Any]:
+        """Have a member broadcast ``size`` bytes that begin with ``label``; returns the time."""
+        began = time.monotonic()
+        self._clusters[name].broadcast(label.encode().ljust(size, b"."))
+        return {"began": began}
+
+    async def arrived(self, label: str) -> dict[str, Any]:
+        """When a broadcast reached members of this process."""
+        return {"times": self._arrivals.pop(label, [])}
 
     # -- messages -----------------------------------------------------------------------
 

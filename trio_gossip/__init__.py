@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trio_gossip.cluster_keys import ClusterKeys
     from trio_gossip.config import Config
     from trio_gossip.errors import (
+        BroadcastRateError,
         ConfigError,
         GossipError,
         JoinError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Address",
+    "BroadcastRateError",
     "Candidate",
     "Cluster",
     "ClusterKeys",
@@ -98,6 +100,7 @@ _MODULES = {
     "cluster_keys": ("ClusterKeys",),
     "config": ("Config",),
     "errors": (
+        "BroadcastRateError",
         "ConfigError",
         "GossipError",
         "JoinError",

@@ -214,6 +214,8 @@ class Cluster:
 
         Raises:
             LocalProtocolError: it does not fit a packet, or this member has left.
+            BroadcastRateError: this member has sent more than ``broadcast_rate`` and
+                ``broadcast_burst`` allow. Sleep for its ``retry_after`` and call again, or drop it.
         """
         self._check_running()
         _check_bytes("payload", payload)

@@ -116,6 +116,12 @@ class Config:
 
     broadcast_queue_max: int = 1024
     """Own and forwarded user broadcasts waiting; full: the most transmitted one is dropped."""
+    broadcast_rate: float = 200.0
+    """Own broadcasts a second, on average; one of more than 100 bytes counts as several. A call
+    beyond it raises :exc:`~trio_gossip.BroadcastRateError`: what was taken must not get lost in
+    full queues."""
+    broadcast_burst: int = 400
+    """How many of these may follow each other at once."""
     broadcast_share: float = 0.25
     """Share of each packet that is the user lane's when membership news competes for it."""
     message_bytes_max: int = 20 * 1024 * 1024

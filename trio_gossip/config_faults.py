@@ -22,7 +22,7 @@ SECONDS_MAX: Final = 1e9
 
 
 PACKETS_PER_SECOND_MAX: Final = 1e6
-"""Highest rate of packets; more than a socket takes."""
+"""Highest rate of packets or broadcasts; more than a socket takes."""
 
 GAPS_MAX: Final = 16
 """Gaps between transmissions that may differ; the last one repeats."""
@@ -67,6 +67,7 @@ _COUNTS = {
     "members_max": (2, 1048576),
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
+    "broadcast_burst": (1, 1048576),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }
 
@@ -144,7 +145,7 @@ def _value_faults(config: Any) -> list[str]:
     )
     if values["seed"] is not None and type(values["seed"]) is not int:
         faults.append(f"seed ({values['seed']!r}) must be a whole number or None")
-    for field in ("eager_rate", "eager_full_rate"):
+    for field in ("eager_rate", "eager_full_rate", "broadcast_rate"):
         value = values[field]
         if type(value) not in (int, float) or not 1.0 <= value <= PACKETS_PER_SECOND_MAX:
             faults.append(f"{field} ({value!r}) must be from 1 to {PACKETS_PER_SECOND_MAX:g}")

@@ -3,7 +3,8 @@
 The steps of the loop, as ``docs/engine`` numbers them:
 
 1. Wait for packets, at most until the engine's next deadline.
-2. Give every packet that came to the engine, and perform what it returns.
+2. When many came, read all that is there. Give them to the engine, pings and answers first, and
+   perform what it returns: so many at a time, then read again.
 3. When the deadline is there: drain what else has arrived, so that an answer which is in the
    socket counts before the question times out; then let the engine handle its timeouts.
 4. Again.
@@ -27,6 +28,7 @@ import trio
 from trio_gossip.addresses import Address, canonical_host
 from trio_gossip.conduits import Conduits
 from trio_gossip.engine import Engine
+from trio_gossip.engine.inbox import Inbox
 from trio_gossip.engine.outputs import (
     CloseExchange,
     Complete,
@@ -48,15 +50,21 @@ if TYPE_CHECKING:
     from trio_gossip.config import Config
     from trio_gossip.engine.outputs import Output, Token
     from trio_gossip.events import Event
-    from trio_gossip.transport import Transport
+    from trio_gossip.transport import Packet, Transport
 
 logger = logging.getLogger(__name__)
 
 SEALED_SECONDS: Final = 60.0
 """That peers seal and this node does not is logged once in so many seconds; the rest is counted."""
 
+READ_ON: Final = 16
+"""After a batch of so many packets there may be more, among them pings: they are read at once."""
+
+ROUND_PACKETS: Final = 32
+"""Packets given to the engine before the loop reads again, so that a ping waits for no more."""
+
 DRAIN_BATCHES: Final = 64
-"""Batches of packets taken before a due timer runs: all of a socket's buffer in normal times,
+"""Rounds of packets taken before a due timer runs: all of a socket's buffer in normal times,
 and still a bound for a flood."""
 
 DRAIN_SECONDS: Final = 0.05
@@ -103,6 +111,7 @@ class Driver:
             services=() if transport.keyring is None else (Keys(transport.keyring),),
         )
         self.conduits = Conduits(self)
+        self._inbox: Inbox[Packet] = Inbox(self.engine.is_urgent)
         self._commands: dict[Token, _Command] = {}
         self._last_token = 0
         self._waiting: trio.CancelScope | None = None
@@ -156,27 +165,51 @@ class Driver:
         engine = self.engine
         transport = self.transport
         while True:
-            packets = []
-            with trio.move_on_at(engine.next_deadline) as self._waiting:
-                packets = await transport.receive_packets()
-            self._waiting = None
-            for data, source in packets:
-                self.turn(engine.receive_packet, data, source)
+            if self._inbox:
+                await trio.lowlevel.checkpoint()
+                self._read()
+            else:
+                packets: list[Packet] = []
+                with trio.move_on_at(engine.next_deadline) as self._waiting:
+                    packets = await transport.receive_packets()
+                self._waiting = None
+                self._put(packets)
+                if len(packets) >= READ_ON:
+                    self._read()
+            self._receive_round()
             for refused in transport.refusals_nowait():
                 self.turn(engine.packet_refused, refused.address)
             if trio.current_time() >= engine.next_deadline:
                 self._drain()
                 self.turn(engine.handle_timeout)
 
+    def _put(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            self._inbox.put(packet.data, packet)
+
+    def _read(self) -> None:
+        """Read what is there, as far as there is room for it."""
+        until = trio.current_time() + DRAIN_SECONDS
+        while not self._inbox.is_full:
+            packets = self.transport.receive_packets_nowait()
+            self._put(packets)
+            if len(packets) < READ_ON or trio.current_time() >= until:
+                return
+
+    def _receive_round(self) -> None:
+        inbox = self._inbox
+        receive = self.engine.receive_packet
+        for _ in range(min(ROUND_PACKETS, len(inbox))):
+            data, source = inbox.take()
+            self.turn(receive, data, source)
+
     def _drain(self) -> None:
-        engine = self.engine
         until = trio.current_time() + DRAIN_SECONDS
         for _ in range(DRAIN_BATCHES):
-            packets = self.transport.receive_packets_nowait()
-            if not packets:
+            self._read()
+            if not self._inbox:
                 return
-            for data, source in packets:
-                self.turn(engine.receive_packet, data, source)
+            self._receive_round()
             if trio.current_time() >= until:
                 return
 

@@ -21,6 +21,23 @@ class LocalProtocolError(GossipError):
     """
 
 
+class BroadcastRateError(LocalProtocolError):
+    """This member broadcasts more than ``broadcast_rate`` and ``broadcast_burst`` allow.
+
+    State: the message was not taken and nothing has changed. The same call works later.
+
+    Attributes:
+        retry_after: seconds after which it does, if there is no other broadcast before.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message, retry_after)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class RemoteProtocolError(GossipError):
     """A peer answered an exchange with a refusal or with something that makes no sense.
 

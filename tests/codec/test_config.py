@@ -85,7 +85,7 @@ ZERO_ALLOWED = [
     "leave_timeout",
     "leave_linger",
 ]
-RATES = ["eager_rate", "eager_full_rate"]
+RATES = ["eager_rate", "eager_full_rate", "broadcast_rate"]
 COUNTS = {
     "eager_copies": (0, 32),
     "eager_burst": (1, 1024),
@@ -104,6 +104,7 @@ COUNTS = {
     "members_max": (2, 1048576),
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
+    "broadcast_burst": (1, 1048576),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }
 

@@ -9,14 +9,22 @@ from trio.testing import MockClock
 from tests.driver.world import World, seed_of, soon, state_at, until
 from tests.driver.wrapping import WrappedTransport
 from trio_gossip import (
+    Address,
     Cluster,
     MemberFailed,
     MemberState,
     MemberSuspected,
     MessageReceived,
     Packet,
+    Transport,
+    Versions,
 )
+from trio_gossip.codec import NativeCodec
+from trio_gossip.codec.messages import Alive, Broadcast, Message, Ping
 from trio_gossip_transports import MemoryNetwork
+
+CODEC = NativeCodec()
+FRIEND = Address("10.0.0.2", 7946)
 
 
 class OnlyWhenAsked(WrappedTransport):
@@ -59,6 +67,70 @@ async def test_more_packets_than_one_batch_are_drained_before_a_timer(world: Wor
                 numbers.append((int(event.payload), trio.current_time()))
     assert [number for number, _ in numbers] == list(range(500))
     assert len({at for _, at in numbers}) == 1  # all in one turn of the loop
+
+
+class Stuffed(WrappedTransport):
+    """Gives out what a test has put there, a batch at a time, and notes what is sent."""
+
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner)
+        self.packets: list[Packet] = []
+        self.handled: list[str] = []
+        self.put = trio.Event()
+
+    def stuff(self, packets: list[Packet]) -> None:
+        self.packets += packets
+        self.put.set()
+
+    async def receive_packets(self) -> list[Packet]:
+        self.put = trio.Event()
+        await self.put.wait()
+        return self.receive_packets_nowait()
+
+    def receive_packets_nowait(self) -> list[Packet]:
+        batch, self.packets = self.packets[:32], self.packets[32:]
+        return batch
+
+    def send_packet(self, data: bytes, address: Address, peer_name: str | None = None) -> None:
+        self.handled += [type(each).__name__ for each in CODEC.unpack_untrusted(data)][:1]
+
+
+def packet_of(*messages: Message, source: Address = FRIEND) -> Packet:
+    return Packet(CODEC.pack([CODEC.encode(message) for message in messages]), source)
+
+
+async def stuffed(world: World) -> tuple[Cluster, Stuffed]:
+    """A member that knows one other, and has nothing more to say of it."""
+    transport = Stuffed(world.network.transport("10.0.0.1"))
+    a = await world.start("a", transport=transport, probe_interval=1000.0)
+    transport.stuff([packet_of(Alive(5, "b", FRIEND, b"", Versions().pack()))])
+    await trio.sleep(5)
+    transport.handled.clear()
+    return a, transport
+
+
+async def test_a_ping_behind_two_thousand_rumours_is_answered_before_they_are_read(
+    world: World,
+) -> None:
+    a, transport = await stuffed(world)
+    rumours = [packet_of(Broadcast("b", 5, number, b"x")) for number in range(1, 2001)]
+    with a.events(limit=5000) as events:
+        transport.stuff([*rumours, packet_of(Ping(7, "a", "b"))])
+        await soon(events.__anext__)
+        assert transport.handled[:1] == ["Ack"]
+        for _ in range(1999):
+            await soon(events.__anext__)
+    assert transport.handled.count("Ack") == 1
+
+
+async def test_a_flood_of_pings_does_not_keep_rumours_out(world: World) -> None:
+    a, transport = await stuffed(world)
+    flood = [packet_of(Ping(number, "a", "b")) for number in range(1000)]
+    with a.events() as events:
+        transport.stuff([*flood, packet_of(Broadcast("b", 5, 1, b"x")), *flood])
+        event = await soon(events.__anext__)
+        assert isinstance(event, MessageReceived)
+        assert transport.handled.count("Ack") < 100
 
 
 async def test_a_call_wakes_a_loop_that_sleeps_for_long(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.bench import Bench, address_of, alive
 from trio_gossip.codec.messages import Ack, Broadcast, Dead, Ping, UserMessage
-from trio_gossip.errors import LocalProtocolError, PeerUnreachableError
+from trio_gossip.errors import BroadcastRateError, LocalProtocolError, PeerUnreachableError
 from trio_gossip.events import Delivery, MemberUpdated, MessageReceived
 from trio_gossip.members import MemberState
 from trio_gossip.testing import Simulation
@@ -45,6 +45,38 @@ def test_a_broadcast_of_the_same_key_replaces_the_queued_one() -> None:
     bench.clear()
     bench.wait(0.5)
     assert {message.payload for message in bench.messages(Broadcast)} == {b"4", b"other"}
+
+
+def test_more_broadcasts_than_the_rate_allows_are_refused_and_leave_nothing_behind() -> None:
+    bench = Bench(broadcast_burst=5, broadcast_rate=2.0)
+    bench.know("a", "b")
+    for number in range(5):
+        bench.take(bench.engine.broadcast(b"%d" % number, now=bench.now))
+    before = bench.engine.statistics().user_queue
+    with pytest.raises(
+        BroadcastRateError, match=r"more broadcasts than 5 at once and 2 a"
+    ) as caught:
+        bench.engine.broadcast(b"no", now=bench.now)
+    assert caught.value.retry_after == 0.5
+    assert bench.engine.statistics().user_queue == before
+    assert bench.count("broadcast_refused") == 1
+    bench.wait(caught.value.retry_after)
+    bench.take(bench.engine.broadcast(b"later", now=bench.now))
+    bench.wait(5.0)
+    told = {message.payload for message in bench.messages(Broadcast)}
+    assert told == {b"0", b"1", b"2", b"3", b"4", b"later"}
+    assert {message.counter for message in bench.messages(Broadcast)} == set(range(1, 7)), "no gap"
+
+
+def test_a_long_broadcast_counts_as_several_but_never_as_more_than_a_burst() -> None:
+    bench = Bench(broadcast_burst=4, broadcast_rate=2.0)
+    bench.take(bench.engine.broadcast(bytes(300), now=bench.now))
+    bench.take(bench.engine.broadcast(b"x", now=bench.now))
+    with pytest.raises(BroadcastRateError) as caught:
+        bench.engine.broadcast(bytes(1000), now=bench.now)
+    assert caught.value.retry_after == 2.0
+    bench.wait(2.0)
+    bench.take(bench.engine.broadcast(bytes(1000), now=bench.now))
 
 
 def test_a_broadcast_is_passed_on_unchanged_and_delivered_once() -> None:

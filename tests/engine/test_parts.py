@@ -270,6 +270,16 @@ def test_a_bucket_admits_a_burst_and_then_its_rate() -> None:
     assert sum(bucket.take(100.0) for _ in range(9)) == 3, "a long pause saves up no more"
 
 
+def test_a_bucket_gives_several_tokens_at_once_and_never_asks_for_more_than_a_burst() -> None:
+    bucket = TokenBucket(rate=2.0, burst=3.0)
+    assert bucket.take(0.0, 2.5)
+    assert not bucket.take(0.0, 1.0)
+    assert bucket.ready_at(0.0, 2.0) == 0.75
+    assert bucket.ready_at(0.0, 1000.0) == 1.25, "a burst is all that there ever is"
+    assert bucket.take(1.25, 1000.0)
+    assert bucket.ready_at(1.25) == 1.75
+
+
 def test_two_turns_at_one_moment_are_no_stall_however_late_the_first_was() -> None:
     clock = StallClock(0.1)
     clock.advance(10.0, math.inf)

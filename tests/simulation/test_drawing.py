@@ -54,3 +54,9 @@ def test_a_rough_scenario_may_have_everything() -> None:
         assert 6 <= scenario.nodes <= 8
         drawn.update(step.kind for step in scenario.steps)
     assert set(drawn) == set(KINDS)
+
+
+def test_one_scenario_in_eight_gossips_in_rounds_alone() -> None:
+    settings = [random_scenario(seed).config.get("eager_copies") for seed in range(SEEDS)]
+    assert set(settings) == {None, 0}
+    assert 0.09 * SEEDS < settings.count(0) < 0.16 * SEEDS

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.forming import cluster
 from trio_gossip import Address
 from trio_gossip.codec import NativeCodec
-from trio_gossip.codec.messages import Ack
+from trio_gossip.codec.messages import Ack, Ping, Suspect
 from trio_gossip.events import MemberFailed, MemberLeft, MessageReceived
 from trio_gossip.testing import Observer
 
@@ -39,6 +39,26 @@ def test_a_paused_process_gets_its_packets_before_its_late_timers() -> None:
     assert simulation.processes["a"].engine.statistics().stalls == 1
     simulation.run(30.0)
     assert simulation.agree()
+
+
+def test_a_process_that_wakes_answers_pings_before_it_reads_rumours() -> None:
+    simulation = cluster("a", "b")
+    seen: list[bytes] = []
+
+    class Watch(Observer):
+        def arrived(self, process: object, data: bytes, source: Address) -> None:
+            seen.append(data)
+
+    rumours = [CODEC.pack([CODEC.encode(Suspect(number, "x", "b"))]) for number in range(1, 40)]
+    ping = CODEC.pack([CODEC.encode(Ping(1, "a", "b"))])
+    source = simulation.processes["b"].address
+    simulation.pause("a")
+    for packet in [*rumours, ping]:
+        simulation.inject("a", packet, source)
+    simulation.observe(Watch())
+    simulation.resume("a")
+    simulation.run(0.0)
+    assert seen == [ping, *rumours]
 
 
 def test_a_full_inbox_loses_the_newest_packet() -> None:

@@ -94,7 +94,7 @@ async def test_size(gossip_network, size):
     async with gossip_network.clusters(*"abc"[:size]) as clusters:
         gossip_network.cut("a", "b")
         gossip_network.lossy(0.5)
-        await gossip_network.run_for(5)
+        await gossip_network.run_for(2)
         assert len(clusters) == 2
 """
 

@@ -36,7 +36,7 @@ from trio_gossip.cli.signals import Stop
 from trio_gossip.cli.stdin import read_lines
 from trio_gossip.cluster import Cluster, serve_cluster
 from trio_gossip.config import Config
-from trio_gossip.errors import ConfigError, JoinError, LocalProtocolError
+from trio_gossip.errors import BroadcastRateError, ConfigError, JoinError, LocalProtocolError
 from trio_gossip.unwrapping import raise_unwrapped
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class _Agent:
                 )
                 return
             try:
-                cluster.broadcast(line)
+                await _broadcast_when_possible(cluster, line)
             except LocalProtocolError:  # its text tells a programmer what to call instead
                 logger.warning("a line of %d bytes fits no packet, not broadcast", len(line))
 
@@ -278,6 +278,16 @@ async def _serve_in(
             await serve_cluster(config, transport, task_status=task_status)
     except ConfigError as error:
         raise BadInputError(str(error)) from error
+
+
+async def _broadcast_when_possible(cluster: Cluster, line: bytes) -> None:
+    while True:
+        try:
+            cluster.broadcast(line)
+        except BroadcastRateError as error:
+            await trio.sleep(error.retry_after)
+        else:
+            return
 
 
 def _queued(cluster: Cluster) -> int:

@@ -77,6 +77,13 @@ class Codec(Protocol):
         """
         ...
 
+    def is_urgent(self, data: bytes) -> bool:
+        """Whether a packet begins with a ping or an answer, by a look at its first bytes.
+
+        It may be wrong for what is no well-formed packet: only the order of handling depends on it.
+        """
+        ...
+
     def encode_frame(self, frame: Frame) -> bytes:
         """Encode one frame of a stream, with whatever marks its length."""
         ...

@@ -57,6 +57,9 @@ CHUNK_BYTES: Final = 64 * 1024
 """Bytes of a reliable message in one frame; small beside the longest frame, so that a slow
 link shows progress often."""
 
+_URGENT_CODES: Final = 4
+"""Codes below this one are of pings, indirect pings, acks and nacks."""
+
 _SHORT_HEAD_PARTS: Final = 22
 """With more messages than this the array head takes two bytes instead of one."""
 
@@ -102,6 +105,13 @@ class NativeCodec:
         count, start = _packet_count(data)
         arrays = load_arrays_untrusted(data, start, count)
         return [_decode_message(item) for item in arrays]
+
+    def is_urgent(self, data: bytes) -> bool:
+        """Whether the first message is a ping or an answer: after the head of the packet, the
+        version and the head of the message comes its code.
+        """
+        at = 4 if data[:1] == b"\x98" else 3
+        return len(data) > at and data[at] < _URGENT_CODES and data[at - 2] == WIRE_VERSION
 
     def encode_frame(self, frame: Frame) -> bytes:
         """Encode one frame with its length."""

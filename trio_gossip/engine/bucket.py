@@ -21,18 +21,18 @@ class TokenBucket:
         self._tokens = burst
         self._filled_at = -math.inf
 
-    def ready_at(self, now: float) -> float:
-        """When there will be a token; ``now`` when there is one."""
+    def ready_at(self, now: float, tokens: float = 1.0) -> float:
+        """When there will be so many tokens, at most a burst; ``now`` when they are there."""
         if now > self._filled_at:
             gained = (now - self._filled_at) * self._rate
             self._tokens = min(self._burst, self._tokens + gained)
             self._filled_at = now
-        wait = (1.0 - self._tokens) / self._rate
+        wait = (min(tokens, self._burst) - self._tokens) / self._rate
         return now if wait <= MOMENT else now + wait
 
-    def take(self, now: float) -> bool:
-        """Use one token; False when there is none."""
-        if self.ready_at(now) > now:
+    def take(self, now: float, tokens: float = 1.0) -> bool:
+        """Use so many tokens, at most a burst; False when there are fewer."""
+        if self.ready_at(now, tokens) > now:
             return False
-        self._tokens -= 1.0
+        self._tokens -= min(tokens, self._burst)
         return True

@@ -18,7 +18,15 @@ class StallClock:
     declares deaths on them.
     """
 
-    __slots__ = ("_last", "_offset", "_threshold", "lateness_max", "stalled", "stalls")
+    __slots__ = (
+        "_last",
+        "_offset",
+        "_threshold",
+        "lateness",
+        "lateness_max",
+        "stalled",
+        "stalls",
+    )
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
@@ -28,6 +36,8 @@ class StallClock:
         """How often this process stalled."""
         self.stalled = 0.0
         """Seconds stalled, in all."""
+        self.lateness = 0.0
+        """Seconds by which the present turn comes too late; 0.0 when it is in time."""
         self.lateness_max = 0.0
         """Longest lateness seen, in seconds."""
 
@@ -47,6 +57,7 @@ class StallClock:
         self._last = now
         time = now - self._offset
         late = time - earliest
+        self.lateness = max(0.0, late)
         if late <= 0.0:
             return time, 0.0
         self.lateness_max = max(self.lateness_max, late)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from trio_gossip.codec import DecodeError, NativeCodec
 from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.clock import StallClock
-from trio_gossip.engine.gossiper import LAG_SECONDS
+from trio_gossip.engine.gossiper import LAG_THRESHOLD
 from trio_gossip.engine.node import ANSWERS_MAX, Node
 from trio_gossip.engine.parts import Parts
 from trio_gossip.engine.presence import Presence
@@ -179,6 +179,7 @@ class Engine(EngineView):
 
         Raises:
             LocalProtocolError: it does not fit a packet, or this member has left.
+            BroadcastRateError: this member has sent too many lately.
         """
         self._presence.check_present()
         self._begin(now)
@@ -370,10 +371,11 @@ class Engine(EngineView):
         node.answers = ANSWERS_MAX
         node.now, late = self._clock.advance(now, node.timers.earliest()[0])
         node.outbox.now = node.now
+        if self._clock.lateness > LAG_THRESHOLD:
+            self._parts.gossiper.lag()
         if late:
             node.counters.bump("stalled")
             node.awareness.apply(2 if late > LONG_STALL else 1)
-            node.eager_not_before = node.now + LAG_SECONDS
 
     def _command(self, token: Token, now: float) -> None:
         """Start the turn of a command that completes later."""

@@ -19,6 +19,10 @@ same news in fewer bytes, so that storms spread fast without more packets."""
 TARGETS_MAX: Final = 32
 """Different members to which one burst goes; then it begins with the first again."""
 
+LAG_THRESHOLD: Final = 0.05
+"""A turn so many seconds after the deadline that was next means that this process has more to do
+than it can. A backlog of packets shows here too: the first rumour of it sets a deadline."""
+
 LAG_SECONDS: Final = 1.0
 """After this process was late, news waits so long for rounds: a member with no time for pings and
 acks must not forward more than it has to."""
@@ -38,6 +42,13 @@ class Gossiper:
         self._node = node
         self._any = TokenBucket(config.eager_rate, config.eager_burst)
         self._full = TokenBucket(config.eager_full_rate, config.eager_full_burst)
+
+    def lag(self) -> None:
+        """The present turn came too late: no hot packets for a while."""
+        node = self._node
+        if node.now >= node.eager_not_before:
+            node.counters.bump("eager_paused")
+        node.eager_not_before = node.now + LAG_SECONDS
 
     def flush(self) -> None:
         """Timer: tell what is hot, as far as the tokens go."""

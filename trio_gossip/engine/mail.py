@@ -12,10 +12,16 @@ from trio_gossip.codec.messages import (
     Refusal,
     UserMessage,
 )
+from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.seen import Seen
 from trio_gossip.engine.session import Exchange, Session
 from trio_gossip.engine.sync import describe, refusal_name
-from trio_gossip.errors import LocalProtocolError, PeerUnreachableError, RemoteProtocolError
+from trio_gossip.errors import (
+    BroadcastRateError,
+    LocalProtocolError,
+    PeerUnreachableError,
+    RemoteProtocolError,
+)
 from trio_gossip.events import Delivery, MessageReceived
 from trio_gossip.failures import DialFailure, RefusalReason
 
@@ -25,6 +31,10 @@ if TYPE_CHECKING:
     from trio_gossip.engine.outputs import Token
     from trio_gossip.engine.streams import Streams
     from trio_gossip.members import Member
+
+BROADCAST_UNIT: Final = 100
+"""Bytes of a broadcast for which one token of ``broadcast_rate`` is taken; a smaller one takes one
+as well. Large messages fill packets sooner, and it is packets of which there are not enough."""
 
 HELD_MESSAGES: Final = 4
 """Reliable messages of the largest size whose bytes are held at once, complete or not; what
@@ -39,6 +49,7 @@ class Mail:
         self._streams = streams
         self._seen = Seen()
         self._counter = 0
+        self._rate = TokenBucket(node.config.broadcast_rate, node.config.broadcast_burst)
         self.held = 0
         """Bytes of reliable messages that have come and are not delivered yet."""
 
@@ -47,6 +58,7 @@ class Mail:
 
         Raises:
             LocalProtocolError: it does not fit a packet.
+            BroadcastRateError: there were too many lately.
         """
         node = self._node
         message = Broadcast(node.name, node.epoch, self._counter + 1, payload)
@@ -55,6 +67,15 @@ class Mail:
                 f"a broadcast of {len(payload)} bytes does not fit a packet of"
                 f" {node.packet_limit} bytes with its header; about"
                 f" {node.packet_limit - self._overhead(message)} bytes do"
+            )
+        tokens = max(1.0, len(payload) / BROADCAST_UNIT)
+        if not self._rate.take(node.now, tokens):
+            node.counters.bump("broadcast_refused")
+            wait = self._rate.ready_at(node.now, tokens) - node.now
+            raise BroadcastRateError(
+                f"more broadcasts than {node.config.broadcast_burst} at once and"
+                f" {node.config.broadcast_rate:g} a second; wait {wait:.3f} s",
+                wait,
             )
         self._counter += 1
         self._queue(message, ("key", key) if key is not None else self._counter)

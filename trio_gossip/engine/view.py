@@ -44,6 +44,12 @@ class EngineView:
         entry = self._node.table.get(name)
         return None if entry is None else entry.member
 
+    def is_urgent(self, data: bytes) -> bool:
+        """Whether a packet should be received before others that came with it: it begins with a
+        ping or an answer, for which somebody's time runs. Anybody can make such packets.
+        """
+        return self._node.codec.is_urgent(data)
+
     def statistics(self) -> EngineStatistics:
         """Counters and sizes."""
         node = self._node

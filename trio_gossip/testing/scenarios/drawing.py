@@ -43,6 +43,9 @@ HONEST_SHARE: Final = 0.5
 SEALED_SHARE: Final = 0.15
 """Of the scenarios have a sealed cluster, in which keys are changed."""
 
+ROUNDS_SHARE: Final = 0.125
+"""Of the scenarios gossip in memberlist's rounds alone, without eager copies."""
+
 _PROFILES: Final = ("lan",) * 7 + ("local",) * 2 + ("wan",)
 _WAN_FACTOR: Final = 4.0
 
@@ -71,6 +74,8 @@ def random_scenario(
     names = tuple(f"n{number:02}" for number in range(count))
     sealed = random.Random(f"sealed {seed}").random() < SEALED_SHARE
     config = _config(rng, profile)
+    if random.Random(f"rounds {seed}").random() < ROUNDS_SHARE:
+        config["eager_copies"] = 0
     links = _links(rng, profile)
     steps = _steps(rng, names, seconds, gentle=is_gentle, sealed=sealed)
     plot = plot_of(seed, names, gentle=is_gentle)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from trio_gossip.errors import LocalProtocolError
+from trio_gossip.errors import BroadcastRateError, LocalProtocolError
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.inside import packet_limit_of
 from trio_gossip.testing.checkers.sealed import sealed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trio_gossip.testing.scenarios.kind import Step
     from trio_gossip.testing.scenarios.stage import Stage
     from trio_gossip.testing.simulation.process import Process
+    from trio_gossip.testing.simulation.simulation import Simulation
 
 FLOOD_MAX: Final = 2000
 """Broadcasts in one flood."""
@@ -55,18 +56,23 @@ def _pair(stage: Stage, step: Step) -> tuple[Process, str]:
     return process, other
 
 
+def _tell(simulation: Simulation, name: str, payload: bytes) -> None:
+    """Broadcast; what is over the member's own rate is refused at the call, and not sent."""
+    with suppress(BroadcastRateError):
+        simulation.do(name, "broadcast", payload)
+
+
 def _broadcast(stage: Stage, step: Step) -> None:
     (name,) = step.names
     stage.present(name)
-    stage.simulation.do(name, "broadcast", _payload(stage, step, int(step.amount)))
+    _tell(stage.simulation, name, _payload(stage, step, int(step.amount)))
 
 
 def _flood(stage: Stage, step: Step) -> None:
     (name,) = step.names
     stage.present(name)
     for number in range(int(step.amount)):
-        payload = _payload(stage, step, FLOOD_BYTES, f"{number} ")
-        stage.simulation.do(name, "broadcast", payload)
+        _tell(stage.simulation, name, _payload(stage, step, FLOOD_BYTES, f"{number} "))
 
 
 def _chatter(stage: Stage, step: Step) -> None:
@@ -79,7 +85,7 @@ def _chatter(stage: Stage, step: Step) -> None:
         if process is None or not process.can_run:
             return
         if process.engine.local.state is MemberState.ALIVE:
-            simulation.do(name, "broadcast", payload)
+            _tell(simulation, name, payload)
 
     for number in range(int(step.amount)):
         name = rng.choice(step.names)

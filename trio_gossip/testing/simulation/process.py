@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from trio_gossip.engine.inbox import Inbox
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from trio_gossip.addresses import Address
     from trio_gossip.config import Config
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from trio_gossip.engine.outputs import Output
     from trio_gossip.events import Event
     from trio_gossip.testing.simulation.sealing import NodeSeal
+
+    Waiting: TypeAlias = tuple[Callable[..., list[Output]], tuple[Any, ...]]
 
 INBOX_MAX: Final = 1024
 """Packets that wait for a process that is paused or slow; the newest beyond it are lost, as with a
@@ -64,9 +69,10 @@ class Process:
     """Virtual time of the wake-up that is scheduled for its next deadline."""
     busy_until: float = 0.0
     draining: bool = False
-    waiting: deque[tuple[Callable[..., list[Output]], tuple[Any, ...]]] = attrs.Factory(
-        deque[tuple["Callable[..., list[Output]]", tuple[Any, ...]]]
+    waiting: Inbox[Waiting] = attrs.Factory(
+        lambda self: Inbox["Waiting"](self.engine.is_urgent), takes_self=True
     )
+    """Inputs: pings and answers first, all others in the order in which they came."""
     packets_waiting: int = 0
     timeout_waiting: bool = False
     events: deque[tuple[float, Event]] = attrs.Factory(

@@ -90,7 +90,7 @@ class Runtime:
         if process.can_run:
             self.turn(process, call, *arguments)
         else:
-            process.waiting.append((call, arguments))
+            process.waiting.put(b"", (call, arguments))
             self._drain_later(process)
 
     def wake(self, process: Process) -> None:
@@ -111,7 +111,7 @@ class Runtime:
             self._timeout(process)
         elif not process.paused and not process.timeout_waiting:
             process.timeout_waiting = True
-            process.waiting.append((self._late_timeout, (process,)))
+            process.waiting.put(b"", (self._late_timeout, (process,)))
             self._drain_later(process)
 
     def _timeout(self, process: Process) -> None:
@@ -142,7 +142,7 @@ class Runtime:
         """Take what waits: all of it, or one input and then the time that it costs."""
         process.draining = False
         while process.waiting and process.running and not process.paused:
-            call, arguments = process.waiting.popleft()
+            call, arguments = process.waiting.take()
             process.packets_waiting -= call == self._receive
             self.turn(process, call, *arguments)
             if process.turn_seconds:
@@ -201,7 +201,7 @@ class Runtime:
                 self.note("lose", target.name, str(source), "inbox full")
                 return
             target.packets_waiting += 1
-            target.waiting.append((self._receive, (target, data, source)))
+            target.waiting.put(data, (self._receive, (target, data, source)))
             self._drain_later(target)
             return
         self.turn(target, self._receive, target, data, source)
