@@ -136,6 +136,12 @@ class _Talk(Session):
         self._peer: SyncOpen | None = None
         self._ended = False
 
+    @property
+    def _peer_name(self) -> str:
+        """What the peer calls itself."""
+        assert self._peer is not None, "a table came before its opening"
+        return self._peer.source
+
     def _send_next(self, exchange: Exchange) -> bool:
         """Send the next frame; False when it was the last."""
         assert self._sender is not None
@@ -213,7 +219,7 @@ class _Asking(_Talk):
             if self._done is not None:
                 self._done(len(records), diverged, None)
 
-        self._sync.merge.start(exchange, records, merged)
+        self._sync.merge.start(exchange, self._peer_name, records, merged)
 
     def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
         super()._refuse(exchange, reason, text)
@@ -263,7 +269,7 @@ class Answering(_Talk):
             self._release()
             return
         records = self._reader.records
-        self._sync.merge.start(exchange, records, self._merged)
+        self._sync.merge.start(exchange, self._peer_name, records, self._merged)
 
     def _merged(self, diverged: bool) -> None:
         del diverged

@@ -10,7 +10,7 @@ import attrs
 from trio_gossip.engine import CloseExchange, OpenExchange
 from trio_gossip.members import ALIVE_JUMP_MAX, FIRST_INCARNATION_MAX, Member, MemberState
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import evidence_of, is_leaving, node_of
+from trio_gossip.testing.checkers.inside import evidence_of, is_leaving, is_verified, node_of
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
@@ -46,8 +46,8 @@ class ExchangeMerged(Checker):
 
     Judged in the turn in which the opener of an exchange notes that it is done, as the other side
     merges before it sends its last frame. Rows are left out which a rule of the engine keeps
-    from being believed: another address (it is verified first), a tombstone, an incarnation out
-    of reach. Not judged: a peer that cannot run, is leaving or has changed lives, a table of
+    from being believed: another address (it is verified first), a tombstone, hearsay of who may
+    be gone (it is asked first), an incarnation out of reach. Not judged: a peer that cannot run, is leaving or has changed lives, a table of
     more than one slice, and all once strangers' packets were let in.
     """
 
@@ -118,6 +118,7 @@ def _fault(told: Member, hearer: Process) -> str | None:
     if row is None:
         gone = table.tombstone(told.name, now=node_of(hearer).now) is not None
         missing = told.state is MemberState.ALIVE and told.incarnation <= FIRST_INCARNATION_MAX
+        gone = gone or is_verified(hearer, told.name)
         full = len(table) >= hearer.config.members_max
         return "has no row" if missing and not gone and not full else None
     if told.state is MemberState.ALIVE:
