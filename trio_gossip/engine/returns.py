@@ -85,6 +85,7 @@ class Returns:
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._back: OrderedDict[str, float] = OrderedDict()
         self._count = 0
+        self._next = -math.inf
         self.last = -math.inf
         """Engine time at which a member came back the last time."""
 
@@ -151,8 +152,9 @@ class Returns:
         asked.due = node.now
         self._asked[name] = asked
         self._asked.move_to_end(name, last=False)
-        if ("returns", 0) not in node.timers:
-            node.timers.set(("returns", 0), node.now)
+        soon = max(node.now, self._next)
+        if node.timers.deadline(("returns", 0)) > soon:
+            node.timers.set(("returns", 0), soon)
         return asked
 
     # -- asking -------------------------------------------------------------------------
@@ -160,6 +162,7 @@ class Returns:
     def tick(self) -> None:
         """Timer: ask the next few, and first those that were not asked yet."""
         node = self._node
+        self._next = node.now + PACE
         for _ in range(min(BATCH, len(self._asked))):
             name, asked = next(iter(self._asked.items()))
             if asked.due > node.now:
@@ -174,7 +177,7 @@ class Returns:
                 self._send(name, asked)
         if self._asked:
             first = next(iter(self._asked.values()))
-            node.timers.set(("returns", 0), max(first.due, node.now + PACE))
+            node.timers.set(("returns", 0), max(first.due, self._next))
 
     def _send(self, name: str, asked: _Asked) -> None:
         node = self._node
