@@ -38,7 +38,8 @@ def _rows(process: Process) -> dict[str, Member]:
 class ExchangeMerged(Checker):
     """After a push/pull both sides know what each told.
 
-    Of each row that one side held before and holds still, the other has:
+    Of each row that one side held before and holds still, the other has (of pulls and pushes only
+    that side which is told a whole table in all of them):
 
     * a row at that incarnation or above, if the member is alive;
     * not an active one at that incarnation or below, if the member has left;
@@ -47,8 +48,9 @@ class ExchangeMerged(Checker):
     Judged in the turn in which the opener of an exchange notes that it is done, as the other side
     merges before it sends its last frame. Rows are left out which a rule of the engine keeps
     from being believed: another address (it is verified first), a tombstone, hearsay of who may
-    be gone (it is asked first), an incarnation out of reach. Not judged: a peer that cannot run, is leaving or has changed lives, a table of
-    more than one slice, and all once strangers' packets were let in.
+    be gone (it is asked first), an incarnation out of reach. Not judged: a peer that cannot run,
+    is leaving or has changed lives, a table of more than one slice, and all once strangers' packets
+    were let in.
     """
 
     name: ClassVar[str] = "exchange-merged"
@@ -95,8 +97,11 @@ class ExchangeMerged(Checker):
         peer = one.peer
         if not peer.running or not peer.can_run or is_leaving(peer) or is_leaving(process):
             return
-        self._compare(peer, one.theirs, process)
-        self._compare(process, one.ours, peer)
+        mode = process.config.exchange  # some exchanges move both tables in spite of it
+        if mode != "push":
+            self._compare(peer, one.theirs, process)
+        if mode == "push-pull":
+            self._compare(process, one.ours, peer)
 
     def _compare(self, teller: Process, told: dict[str, Member], hearer: Process) -> None:
         for name, before in told.items():
