@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -84,10 +84,13 @@ class Config:
     """Most bytes in a packet, below the usual MTU; the transport's own limit counts as well."""
 
     push_pull_interval: float = 30.0
-    """Seconds between full exchanges with one random member; grows with log2(N) above 32."""
+    """Seconds between exchanges with one random member; grows with log2(N) above 32."""
+    exchange: Literal["push-pull", "push", "pull"] = "push-pull"
+    """What these exchanges move: both tables; only what changed here, and now and then all of it;
+    or only the other's table. Joins and the search for lost members always move both."""
     summaries: bool = True
     """Whether pings say what this member knows, and acks bring what the other lacks. Without it
-    only exchanges of whole tables repair what gossip has missed."""
+    only these exchanges repair what gossip has missed."""
     stream_timeout: float = 10.0
     """Seconds without progress after which a stream exchange is given up."""
     sync_chunk_members: int = 128

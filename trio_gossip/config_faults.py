@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from trio_gossip.addresses import Address, parse_address
-from trio_gossip.members import META_BYTES_MAX, Versions, name_fault
+from trio_gossip.members import EXCHANGE_MODES, META_BYTES_MAX, Versions, name_fault
 
 PACKET_BYTES_MIN: Final = 900
 """Smallest packet limit: room for an announcement with a name of 255 or a meta of 512 bytes.
@@ -138,6 +138,9 @@ def _value_faults(config: Any) -> list[str]:
         for field in _HOOKS
         if values[field] is not None and not callable(values[field])
     )
+    if values["exchange"] not in EXCHANGE_MODES:
+        modes = ", ".join(map(repr, EXCHANGE_MODES))
+        faults.append(f"exchange ({values['exchange']!r}) must be one of {modes}")
     faults.extend(
         f"{field} ({values[field]!r}) must be True or False"
         for field in _FLAGS

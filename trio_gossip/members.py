@@ -15,6 +15,9 @@ NAME_BYTES_MAX: Final = 255
 META_BYTES_MAX: Final = 512
 """Most metadata a member may announce, as in memberlist: an alive message must fit a packet."""
 
+EXCHANGE_MODES: Final = ("push-pull", "push", "pull")
+"""What an exchange of tables moves; the wire has the place in this list."""
+
 INCARNATION_MAX: Final = 2**62
 """No claim above this is believed. Counting once a second from 1970 reaches it never."""
 

@@ -145,7 +145,10 @@ messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
 """Every message that this version sends."""
 
 frames_by_type: Final[dict[type, SearchStrategy[Any]]] = {
-    SyncOpen: st.builds(SyncOpen, names, addresses, st.booleans()),
+    SyncOpen: st.one_of(
+        st.builds(SyncOpen, names, addresses, st.booleans()),
+        st.builds(SyncOpen, names, addresses, st.just(False), st.integers(0, 2)),
+    ),
     SyncMembers: st.builds(SyncMembers, st.lists(records, max_size=4)),
     SyncEnd: st.builds(SyncEnd, uint32, payloads),
     Refusal: st.builds(Refusal, uint32, st.text(_printable, max_size=REFUSAL_TEXT_MAX)),

@@ -178,6 +178,8 @@ def test_a_field_of_a_frame_of_another_type_is_refused(name: str) -> None:
     frame = FRAMES[name]
     for at in range(2, len(frame)):
         for value in OTHER_TYPES:
+            if name == "sync open" and at == 4 and value == 1:
+                continue  # a flag there is push/pull, a number another mode
             if not _accepts_type_of(frame[at], value):
                 outcome = frame_outcome(dumps(_with(frame, at, value)))
                 assert _refused(outcome, value if name != "sync members" else []), (at, value)

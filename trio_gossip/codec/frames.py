@@ -26,6 +26,7 @@ from trio_gossip.codec.messages import (
 )
 from trio_gossip.codec.sealed import is_sealed_stream
 from trio_gossip.codec.version import WIRE_VERSION
+from trio_gossip.members import EXCHANGE_MODES
 
 FRAME_BYTES_MAX: Final = 512 * 1024
 """Longest frame, which is what a stranger can make us hold. Decoded CBOR can take a hundred
@@ -171,6 +172,15 @@ def _record_items(record: Record) -> list[Any]:
     ]
 
 
+def _purpose(item: object) -> tuple[bool, int]:
+    """Whether its opener joins, and the mode: a flag for push/pull, else the mode's number."""
+    if type(item) is bool:
+        return item, 0
+    if type(item) is not int or not 1 <= item < len(EXCHANGE_MODES):
+        raise DecodeError("field")
+    return False, item
+
+
 def _never(_: list[Any]) -> Frame:
     """A table chunk whose head is written longer than need be."""
     raise DecodeError("field")
@@ -181,8 +191,8 @@ FRAME_CODERS: Final[
 ] = {
     SyncOpen.code: (
         3,
-        lambda m: [m.source, pack_address(m.address), m.joining],
-        lambda f: SyncOpen(fields.name(f[0]), fields.address(f[1]), fields.flag(f[2])),
+        lambda m: [m.source, pack_address(m.address), m.mode or m.joining],
+        lambda f: SyncOpen(fields.name(f[0]), fields.address(f[1]), *_purpose(f[2])),
     ),
     SyncMembers.code: (
         1,

@@ -220,12 +220,16 @@ Claim: TypeAlias = Alive | Suspect | Dead
 
 @attrs.define(slots=True, weakref_slot=False)
 class SyncOpen:
-    """Opens a push/pull in both directions."""
+    """Opens an exchange in one direction; the answer opens the other one in the same ``mode``.
+
+    ``mode`` is the place in ``members.EXCHANGE_MODES``. Who joins does so by push/pull, mode 0.
+    """
 
     code: ClassVar[int] = 16
     source: str
     address: Address
     joining: bool
+    mode: int = 0
 
 
 @attrs.define(slots=True, weakref_slot=False)

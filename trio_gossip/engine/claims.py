@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.origin import Origin
     from trio_gossip.engine.refutation import Refutation
+    from trio_gossip.engine.returns import Returns
     from trio_gossip.engine.takeover import Takeover
 
 
@@ -43,14 +44,21 @@ class Claims:
     """Applies claims to the table and tells the application and the other members."""
 
     def __init__(
-        self, node: Node, admission: Admission, refutation: Refutation, takeover: Takeover
+        self,
+        node: Node,
+        admission: Admission,
+        refutation: Refutation,
+        takeover: Takeover,
+        returns: Returns,
     ) -> None:
         self._node = node
         self._admission = admission
         self._refutation = refutation
         self._takeover = takeover
         self.suspicions: dict[str, Suspicion] = {}
+        self._returns = returns
         takeover.accept = self.accept
+        returns.accept = self._welcome
 
     # -- alive --------------------------------------------------------------------------
 
@@ -78,27 +86,26 @@ class Claims:
         node = self._node
         tombstone = node.table.tombstone(claim.name, now=node.now)
         if tombstone is not None and claim.incarnation <= tombstone.incarnation:
-            # Old news of a member that is gone. If it is the member itself, restarted with a
-            # low incarnation, it must hear what is held against it, or it stays out for ever.
             node.counters.bump("alive_stale")
-            accuser = claim.name if tombstone.state is MemberState.LEFT else node.name
-            held = Dead(tombstone.incarnation, claim.name, accuser)
-            if origin.address == claim.address:
-                origin.answer(node, claim.name, held)
-            elif origin.reason is Reason.SYNCED and tombstone.address == claim.address:
-                # A peer holds it alive: a partition has healed, or the peer is behind. The
-                # member itself, at the address that we know, can tell which.
-                node.outbox.packet(claim.address, claim.name, held, piggyback=False)
-            return
-        if claim.incarnation > FIRST_INCARNATION_MAX:
+            self._returns.held_against(claim, tombstone, origin)
+        elif claim.incarnation > FIRST_INCARNATION_MAX:
             node.counters.bump("alive_implausible")
+        elif not self._is_admitted(claim, None, origin):
             return
-        if not self._is_admitted(claim, None, origin):
-            return
+        elif self._returns.must_verify(claim, tombstone, origin):
+            self._returns.verify(claim, tombstone, origin)
+        else:
+            self._welcome(claim, origin.reason)
+
+    def _welcome(self, claim: Alive, reason: Reason) -> None:
+        node = self._node
+        tombstone = node.table.tombstone(claim.name, now=node.now)
         entry = node.table.insert(claimed_member(claim), now=node.now, rng=node.rng)
         node.members_changed()
         node.tell(claim)
-        self._changed(MemberJoined, entry, origin.reason)
+        self._changed(MemberJoined, entry, reason)
+        if tombstone is not None and tombstone.state is MemberState.FAILED:
+            self._returns.came_back(claim.name)
 
     def _is_admitted(self, claim: Alive, entry: Entry | None, origin: Origin) -> bool:
         return self._admission.admits(claim, entry, origin.vouches_for(claim.name))
@@ -113,6 +120,12 @@ class Claims:
         news = entry.evidence > claim.incarnation or held.state is not MemberState.ALIVE
         if news and origin.address == claim.address:
             origin.answer(node, claim.name, self._held_against(entry))
+        elif (
+            held.state is MemberState.FAILED
+            and origin.reason is Reason.SYNCED
+            and held.address == claim.address
+        ):
+            self._returns.ask(Dead(entry.evidence, held.name, node.name), held.address)
 
     def _held_against(self, entry: Entry) -> Alive | Suspect | Dead:
         """The claim that makes the member bid higher: it must answer whatever is not below its
@@ -154,6 +167,8 @@ class Claims:
         moved = before.address != claim.address
         if not before.is_active:
             self._changed(MemberJoined, entry, Reason.TAKEOVER if moved else reason)
+            if before.state is MemberState.FAILED:
+                self._returns.came_back(claim.name)
             return
         if suspicion is not None:
             accusers = tuple(suspicion.accusers)

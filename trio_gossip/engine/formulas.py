@@ -27,6 +27,13 @@ def confirmations_wanted(mult: int, n: int) -> int:
     return wanted if wanted > 0 and n - 2 >= wanted else 0
 
 
+def push_rounds(n: int) -> int:
+    """Rounds in which a rumour that all who know it push to one member each reaches all of ``n``:
+    ``log2 n + ln n``, rounded up (Frieze and Grimmett 1985; Pittel 1987), and one more.
+    """
+    return math.ceil(math.log2(max(n, 1)) + math.log(max(n, 1))) + 1
+
+
 def push_pull_scale(n: int) -> int:
     """By how much the push/pull interval grows: 1 up to 32 members, 2 up to 64, 3 up to 128."""
     if n <= 32:

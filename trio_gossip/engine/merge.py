@@ -46,13 +46,18 @@ class Merge:
         self._jobs: dict[int, _Job] = {}
 
     def start(
-        self, exchange: Exchange, records: list[Record], done: Callable[[bool], None]
+        self,
+        exchange: Exchange,
+        peer: str,
+        records: list[Record],
+        done: Callable[[bool], None],
     ) -> None:
-        """Merge the ``records`` of an exchange; calls ``done`` with True when the two tables
-        contradicted each other, so that a second exchange is worth while.
+        """Merge the ``records`` of an exchange with ``peer``; calls ``done`` with True when the
+        two tables contradicted each other, so that a second exchange is worth while.
         """
         job = exchange.id
-        origin = Origin(Reason.SYNCED, host=exchange.address.host, names=exchange.names)
+        host = exchange.address.host
+        origin = Origin(Reason.SYNCED, host=host, peer=peer, names=exchange.names)
         self._jobs[job] = _Job(records, origin, done)
         self.step(job)
 

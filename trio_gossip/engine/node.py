@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 from trio_gossip.codec.messages import Alive
 from trio_gossip.engine.awareness import Awareness
 from trio_gossip.engine.broadcast import BroadcastQueue
+from trio_gossip.engine.changes import Changes
 from trio_gossip.engine.counters import Counters
+from trio_gossip.engine.formulas import push_rounds
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.outbox import Outbox
 from trio_gossip.engine.pacing import pace_for
@@ -42,6 +44,7 @@ class Node:
         gossip_not_before: engine time of the next round of gossip, should there be news.
         eager_not_before: engine time until which news waits for rounds.
         source: address of the sender of the present packet, None in other turns.
+        changes: records that exchanges which only push have to bring.
         answers: reactions (answers, own announcements) that the present turn may still make.
         allowance: bytes that the source of the present packet may still get, if a stranger.
         leaving: from the call of leave until a new join.
@@ -51,6 +54,7 @@ class Node:
         "allowance",
         "answers",
         "awareness",
+        "changes",
         "codec",
         "config",
         "counters",
@@ -100,6 +104,7 @@ class Node:
         self.table = Membership() if table is None else table
         self.timers = Timers()
         self.counters = Counters()
+        self.changes = Changes(config.members_max, lambda: self.counters.bump("changes_dropped"))
         self.awareness = Awareness(config.awareness_max)
         self.queue = BroadcastQueue(
             pace=pace_for(config, 1),
@@ -130,6 +135,8 @@ class Node:
         if not self.outbox.fits(data):
             self.counters.bump("message_too_large")  # another member has a larger packet limit
             return
+        if self.config.exchange == "push":
+            self.changes.note(claim.name, push_rounds(self.table.active))
         subject = claim.name if type(claim) is Alive else None
         self.queue.membership.put(claim.name, data, subject, self.told_by())
         self.wake_gossip()

@@ -22,12 +22,14 @@ class Origin:
         reason: what an event caused by it says.
         address: source of the packet; None when there is nobody to answer by datagram.
         host: host of the peer of an established stream, which nobody can forge.
+        peer: what the peer of an exchange calls itself.
         names: those of that peer for which the transport vouches; empty where it does not.
     """
 
     reason: Reason
     address: Address | None = None
     host: str | None = None
+    peer: str | None = None
     names: tuple[str, ...] = ()
 
     def vouches_for(self, name: str) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from trio_gossip.engine.rejoin import Rejoin
 from trio_gossip.engine.relay import Relay
 from trio_gossip.engine.repair import Repair
 from trio_gossip.engine.requests import Requests
+from trio_gossip.engine.returns import Returns
 from trio_gossip.engine.streams import Streams
 from trio_gossip.engine.sync import Sync
 from trio_gossip.engine.takeover import Takeover
@@ -60,7 +61,8 @@ class Parts:
         self.refutation = Refutation(node)
         admission = Admission(node)
         self.takeover = Takeover(node, admission, self.refutation, self.streams)
-        self.claims = Claims(node, admission, self.refutation, self.takeover)
+        self.returns = Returns(node, admission)
+        self.claims = Claims(node, admission, self.refutation, self.takeover, self.returns)
         self.merge = Merge(node, self.claims)
         self.sync = Sync(node, self.streams, self.merge, admission)
         hearsay = Hearsay(node, self.claims)
@@ -70,7 +72,7 @@ class Parts:
         self.repair = Repair(node, self.planes)
         self.prober = Prober(node, self.claims, self.streams, self.repair)
         self.relay = Relay(node, self.repair)
-        self.rejoin = Rejoin(node, self.sync)
+        self.rejoin = Rejoin(node, self.sync, self.returns)
         self.leaving = Leaving(node, self.claims)
         self.mail = Mail(node, self.streams)
         self.pinger = Pinger(node)
@@ -124,6 +126,8 @@ class Parts:
             "merge": self.merge.step,
             "rejoin": lambda _: self.rejoin.tick(),
             "follow_up": lambda _: self.rejoin.follow_up(),
+            "returns": lambda _: self.returns.tick(),
+            "settle": lambda _: self.rejoin.settle(),
             "leave_tell": lambda _: self.leaving.tell(),
             "leave_linger": lambda _: self.leaving.lingered(),
             "leave_timeout": lambda _: self.leaving.timeout(),

@@ -90,6 +90,7 @@ class Presence:
         parts.sync.stop()
         parts.rejoin.stop()
         parts.takeover.clear()
+        parts.returns.clear()
         parts.leaving.start(token)
         if news:
             self._tell_change(MemberLeft, Reason.GOODBYE)

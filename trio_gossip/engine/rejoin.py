@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from trio_gossip.addresses import Address
     from trio_gossip.engine.node import Node
+    from trio_gossip.engine.returns import Returns
     from trio_gossip.engine.sync import Sync
 
 SEEDS_MAX: Final = 64
@@ -27,20 +28,39 @@ JITTER: Final = (0.5, 1.5)
 each other at one moment do not try each other in step."""
 
 
+SPLIT_SHARE: Final = 4
+"""The cluster is split, and has not just lost somebody, when one member is lost for so many active
+ones, or for fewer."""
+
+SPLIT_SECONDS: Final = 1.0
+"""The interval of the tries in a split cluster, for each active member: where few are left to try,
+each tries more often, up to HASTE times as often as ``rejoin_interval`` says."""
+
+HASTE: Final = 3.0
+
+BRIDGE_QUIET: Final = 2.0
+"""Seconds after a member's return in which no lost address is tried: one exchange heals both
+halves, and the next ones would only ask the same members again."""
+
+SETTLE_TRIES: Final = 3
+"""Exchanges after a heal, should the first fail."""
+
+
 class Rejoin:
     """Tries one lost address at a time. A whole cluster makes about one try per interval and
     lost member, as each node tries with the probability lost / active (as Serf does).
     """
 
-    def __init__(self, node: Node, sync: Sync) -> None:
+    def __init__(self, node: Node, sync: Sync, returns: Returns) -> None:
         self._node = node
         self._sync = sync
+        self._returns = returns
         self._seeds: list[Address] = []
         self._follow_ups: dict[Address, int] = {}
 
     def start(self) -> None:
         """Begin."""
-        self._schedule()
+        self._schedule(0)
 
     def stop(self) -> None:
         """Stop; the seeds stay remembered."""
@@ -56,10 +76,13 @@ class Rejoin:
             self._seeds.append(seed)
         del self._seeds[:-SEEDS_MAX]
 
-    def _schedule(self) -> None:
+    def _schedule(self, lost: int) -> None:
         node = self._node
         low, high = JITTER
-        wait = node.config.rejoin_interval * (low + (high - low) * node.rng.random())
+        wait = node.config.rejoin_interval
+        if SPLIT_SHARE * lost >= node.table.active:
+            wait = min(wait, max(wait / HASTE, SPLIT_SECONDS * node.table.active))
+        wait *= low + (high - low) * node.rng.random()
         node.timers.set(("rejoin", 0), node.now + wait)
 
     def lost(self) -> list[tuple[Address, str | None]]:
@@ -86,8 +109,10 @@ class Rejoin:
     def tick(self) -> None:
         """Timer: perhaps try one lost address."""
         node = self._node
-        self._schedule()
         lost = self.lost()
+        self._schedule(len(lost))
+        if self._returns or node.now - self._returns.last < BRIDGE_QUIET:
+            return
         if lost and node.rng.random() * node.table.active < len(lost):
             address, name = lost[int(node.rng.random() * len(lost))]
             node.counters.bump("rejoin_tried")
@@ -98,6 +123,19 @@ class Rejoin:
         due, self._follow_ups = self._follow_ups, {}
         for address, left in due.items():
             self._open(address, self._node.table.name_at(address), left - 1)
+
+    def settle(self, left: int = SETTLE_TRIES) -> None:
+        """Timer: much has come back just now; let a random member tell what gossip has missed."""
+        node = self._node
+
+        def done(members: int, diverged: bool, error: Exception | None) -> None:
+            del members, diverged
+            if error is not None and left > 1 and not node.leaving:
+                self.settle(left - 1)
+
+        for peer in node.peers(1):
+            node.counters.bump("settle_tried")
+            self._sync.open(peer.member.address, peer.member.name, done=done)
 
     def diverged(self, address: Address, left: int = FOLLOW_UPS) -> None:
         """An exchange found two views: one more, when those it concerns have spoken."""

@@ -1,4 +1,4 @@
-"""Push/pull: two members exchange their whole tables over a stream."""
+"""Exchanges: two members bring their tables together over a stream, both or one of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from trio_gossip.engine.session import Exchange, Session
 from trio_gossip.engine.tables import TableReader, TableSender
 from trio_gossip.errors import PeerUnreachableError, RemoteProtocolError
 from trio_gossip.failures import DialFailure, RefusalReason
+from trio_gossip.members import EXCHANGE_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from trio_gossip.engine.merge import Merge
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.streams import Streams
+    from trio_gossip.members import Member
+
+PUSH_PULL, PUSH, PULL = range(len(EXCHANGE_MODES))
+
+PUSH_WHOLE: Final = 4
+"""Where exchanges only push, each so many-th one brings the whole table, and the others what
+changed: so that who missed all rounds of a change still hears of it."""
 
 HELD_TABLES: Final = 4
 """Tables of ``members_max`` records that are held for peers at once; more are refused as busy."""
@@ -38,6 +46,8 @@ class Sync:
         """Exchanges that peers have open with us."""
         self.held = 0
         """Records that have come on them and are not merged yet."""
+        self._mode = EXCHANGE_MODES.index(node.config.exchange)
+        self._pushed = 0
 
     def start(self) -> None:
         """Begin the periodic exchanges, at a random moment of the interval."""
@@ -49,10 +59,10 @@ class Sync:
         self._node.timers.cancel(("push_pull", 0))
 
     def tick(self) -> None:
-        """Timer: exchange tables with one random member."""
+        """Timer: exchange tables with one random member, in the mode of the cluster."""
         self.schedule()
         for peer in self._node.peers(1):
-            self.open(peer.member.address, peer.member.name)
+            self.open(peer.member.address, peer.member.name, mode=self._mode)
 
     def schedule(self) -> None:
         """Set the next periodic exchange."""
@@ -70,23 +80,42 @@ class Sync:
         peer_name: str | None,
         *,
         joining: bool = False,
+        mode: int = PUSH_PULL,
         done: Callable[[int, bool, Exception | None], None] | None = None,
     ) -> int:
         """Exchange tables with whoever is at ``address``; returns the exchange's id.
 
+        Who joins, or looks for lost members, does both whatever the mode of the cluster.
         ``done(members, diverged, error)`` is called once: with how many members the peer told
         of and whether the tables contradicted each other, or with what went wrong.
         """
-        session = _Asking(self, self._node, joining, done)
+        session = _Asking(self, self._node, joining, mode, done)
         return self.streams.dial(session, address, peer_name, self._node.config.stream_timeout)
 
-    def table_sender(self, joining: bool) -> TableSender:
-        """Our table as it is now, ready to be sent."""
+    def table_sender(self, joining: bool, mode: int, *, answer: bool) -> TableSender:
+        """What of our table the mode asks for, as it is now, ready to be sent: all, what changed,
+        or only our own record, by which the peer knows who we are.
+        """
         node = self._node
         mine = node.me.member
-        members = [entry.member for entry in node.table]
-        opening = SyncOpen(mine.name, mine.address, joining)
+        if mode == PUSH_PULL or (mode == PULL and answer):
+            members = [entry.member for entry in node.table]
+        elif mode == PUSH and not answer:
+            members = [mine, *self._changed()]
+        else:
+            members = [mine]
+        opening = SyncOpen(mine.name, mine.address, joining, mode)
         return TableSender(opening, members, node.config.sync_chunk_members)
+
+    def _changed(self) -> list[Member]:
+        """The records of others to push now."""
+        node = self._node
+        changed = node.changes.take()
+        entries = [node.table.get(name) for name in changed]
+        if self._pushed % PUSH_WHOLE == 0:
+            entries = list(node.table)
+        self._pushed += 1
+        return [entry.member for entry in entries if entry is not None and entry is not node.me]
 
     def reader(self) -> TableReader:
         """An empty table for what the peer tells."""
@@ -136,6 +165,12 @@ class _Talk(Session):
         self._peer: SyncOpen | None = None
         self._ended = False
 
+    @property
+    def _opening(self) -> SyncOpen:
+        """How the peer began."""
+        assert self._peer is not None, "a table came before its opening"
+        return self._peer
+
     def _send_next(self, exchange: Exchange) -> bool:
         """Send the next frame; False when it was the last."""
         assert self._sender is not None
@@ -162,10 +197,10 @@ class _Talk(Session):
             self._hold(exchange, frame)
         elif isinstance(frame, SyncEnd) and self._peer is not None:
             self._ended = True
+            peer = self._peer
             if not self._reader.is_complete(frame):
                 self._refuse(exchange, RefusalReason.MALFORMED, "members are missing or doubled")
                 return
-            peer = self._peer
             record = self._reader.find(peer.source)
             fault = sync.fault_of_peer(peer.source, record, exchange.names)
             if fault is not None:
@@ -191,20 +226,25 @@ class _Asking(_Talk):
         sync: Sync,
         node: Node,
         joining: bool,
+        mode: int,
         done: Callable[[int, bool, Exception | None], None] | None,
     ) -> None:
         super().__init__(sync, node)
         self._joining = joining
+        self._mode = mode
         self._done = done
 
     def opened(self, exchange: Exchange) -> None:
-        self._sender = self._sync.table_sender(self._joining)
+        self._sender = self._sync.table_sender(self._joining, self._mode, answer=False)
         self._send_next(exchange)
 
     def writable(self, exchange: Exchange) -> None:
         self._send_next(exchange)
 
     def _complete(self, exchange: Exchange) -> None:
+        if self._opening.mode != self._mode:
+            self._refuse(exchange, RefusalReason.MALFORMED, "the answer is in another mode")
+            return
         self._sync.streams.close(exchange)
         records = self._reader.records
 
@@ -213,7 +253,7 @@ class _Asking(_Talk):
             if self._done is not None:
                 self._done(len(records), diverged, None)
 
-        self._sync.merge.start(exchange, records, merged)
+        self._sync.merge.start(exchange, self._opening.source, records, merged)
 
     def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
         super()._refuse(exchange, reason, text)
@@ -263,7 +303,7 @@ class Answering(_Talk):
             self._release()
             return
         records = self._reader.records
-        self._sync.merge.start(exchange, records, self._merged)
+        self._sync.merge.start(exchange, self._opening.source, records, self._merged)
 
     def _merged(self, diverged: bool) -> None:
         del diverged
@@ -271,7 +311,7 @@ class Answering(_Talk):
         self._node.counters.bump("sync_answered")
 
     def _complete(self, exchange: Exchange) -> None:
-        self._sender = self._sync.table_sender(False)
+        self._sender = self._sync.table_sender(False, self._opening.mode, answer=True)
         self._send_next(exchange)
 
     def _refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:

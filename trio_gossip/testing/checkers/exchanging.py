@@ -10,7 +10,7 @@ import attrs
 from trio_gossip.engine import CloseExchange, OpenExchange
 from trio_gossip.members import ALIVE_JUMP_MAX, FIRST_INCARNATION_MAX, Member, MemberState
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import evidence_of, is_leaving, node_of
+from trio_gossip.testing.checkers.inside import evidence_of, is_leaving, is_verified, node_of
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
@@ -38,7 +38,8 @@ def _rows(process: Process) -> dict[str, Member]:
 class ExchangeMerged(Checker):
     """After a push/pull both sides know what each told.
 
-    Of each row that one side held before and holds still, the other has:
+    Of each row that one side held before and holds still, the other has (of pulls and pushes only
+    that side which is told a whole table in all of them):
 
     * a row at that incarnation or above, if the member is alive;
     * not an active one at that incarnation or below, if the member has left;
@@ -46,9 +47,10 @@ class ExchangeMerged(Checker):
 
     Judged in the turn in which the opener of an exchange notes that it is done, as the other side
     merges before it sends its last frame. Rows are left out which a rule of the engine keeps
-    from being believed: another address (it is verified first), a tombstone, an incarnation out
-    of reach. Not judged: a peer that cannot run, is leaving or has changed lives, a table of
-    more than one slice, and all once strangers' packets were let in.
+    from being believed: another address (it is verified first), a tombstone, hearsay of who may
+    be gone (it is asked first), an incarnation out of reach. Not judged: a peer that cannot run,
+    is leaving or has changed lives, a table of more than one slice, and all once strangers' packets
+    were let in.
     """
 
     name: ClassVar[str] = "exchange-merged"
@@ -95,8 +97,11 @@ class ExchangeMerged(Checker):
         peer = one.peer
         if not peer.running or not peer.can_run or is_leaving(peer) or is_leaving(process):
             return
-        self._compare(peer, one.theirs, process)
-        self._compare(process, one.ours, peer)
+        mode = process.config.exchange  # some exchanges move both tables in spite of it
+        if mode != "push":
+            self._compare(peer, one.theirs, process)
+        if mode == "push-pull":
+            self._compare(process, one.ours, peer)
 
     def _compare(self, teller: Process, told: dict[str, Member], hearer: Process) -> None:
         for name, before in told.items():
@@ -118,6 +123,7 @@ def _fault(told: Member, hearer: Process) -> str | None:
     if row is None:
         gone = table.tombstone(told.name, now=node_of(hearer).now) is not None
         missing = told.state is MemberState.ALIVE and told.incarnation <= FIRST_INCARNATION_MAX
+        gone = gone or is_verified(hearer, told.name)
         full = len(table) >= hearer.config.members_max
         return "has no row" if missing and not gone and not full else None
     if told.state is MemberState.ALIVE:

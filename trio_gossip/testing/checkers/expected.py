@@ -16,6 +16,9 @@ SLACK_PROBES: Final = 4
 """Probe intervals that a bound may be late: the phase of the first tick, a tick that had to wait
 for a long round, and the round itself."""
 
+PUSHES_WAITED: Final = 40.0
+"""Intervals of exchanges which only push, until a whole table has come to everybody."""
+
 SPREAD_SECONDS: Final = 5.0
 """For gossip to reach whom it reaches, and for streams to open and end."""
 
@@ -84,6 +87,17 @@ def push_pull_seconds(config: Config, n: int) -> float:
     return config.push_pull_interval * max(1, math.ceil(math.log2(max(n, 2)) - 5) + 1)
 
 
+def repair_seconds(config: Config, n: int) -> float:
+    """When who missed the news of a living member has heard of it by periodic exchanges.
+
+    Where it asks itself, at its second exchange, as the first peer may have missed them too. Where
+    members only push, it waits for others: every fourth of theirs brings a whole table to a random
+    member, and forty intervals without one are ten times the mean, one chance in 22,000.
+    """
+    rounds = PUSHES_WAITED if config.exchange == "push" else 2.0
+    return rounds * push_pull_seconds(config, n)
+
+
 def settle_seconds(config: Config, n: int) -> float:
     """When all agree after the faults have ended, if no part of the cluster is lost to the others.
 
@@ -92,7 +106,7 @@ def settle_seconds(config: Config, n: int) -> float:
     them too: two exchanges. Both end in a refutation or a death that has to spread.
     """
     alone = detection_probes(config, n) * config.probe_interval
-    return max(alone, 2.0 * push_pull_seconds(config, n)) + SPREAD_SECONDS
+    return max(alone, repair_seconds(config, n)) + SPREAD_SECONDS
 
 
 def heal_seconds(config: Config) -> float:

@@ -24,6 +24,11 @@ def suspicions_of(process: Process) -> dict[str, Suspicion]:
     return process.engine._parts.claims.suspicions  # pyright: ignore[reportPrivateUsage]
 
 
+def is_verified(process: Process, name: str) -> bool:
+    """True while a process asks ``name`` itself whether it is there, as only hearsay says so."""
+    return name in process.engine._parts.returns  # pyright: ignore[reportPrivateUsage]
+
+
 def engine_time(process: Process) -> float:
     """Engine time of the last turn: seconds of its clock, less those for which it stood still.
 

@@ -193,7 +193,7 @@ class LostAreTried(Checker):
 class ExchangeRate(Checker):
     """A process does not exchange its table more often than it has reason to (ringpop issue 143:
     two members exchanged theirs for ever): once in a ``push_pull_interval``, four times for each
-    try of a lost address, and for each command once with each seed.
+    try of a lost address, once after a heal, and for each command once with each seed.
 
     Counted are exchanges that it opened and that were done, over its whole life, with half as many
     again of the periodic ones and three more.
@@ -218,7 +218,8 @@ class ExchangeRate(Checker):
             seconds = engine_time(process) - process.started_at
             periodic = 3 + 1.5 * max(seconds, 0.0) / push_pull_seconds(process.config, 1)
             tried = EXCHANGES_EACH * counters.get("rejoin_tried", 0)
-            most = periodic + tried + JOIN_SEEDS * process.tokens
+            settling = counters.get("settle_tried", 0)
+            most = periodic + tried + settling + JOIN_SEEDS * process.tokens
             if done > most:
                 self.wrong(f"{process.name} made {done} exchanges, {most:.0f} had a reason")
             else:

@@ -32,6 +32,9 @@ REST_SECONDS: Final = 15.0
 """How long all tables must have been equal before silence is demanded: an exchange with an older
 snapshot may still be under way for ``stream_timeout``."""
 
+SPLIT_HASTE: Final = 3.0
+"""How many times as often lost addresses are tried where a good part of the cluster is lost."""
+
 
 class Quiescence(AfterFaults):
     """When nothing changes, only probes and their answers travel, and streams no oftener than
@@ -124,7 +127,7 @@ class Quiescence(AfterFaults):
         for process, dials in self._dials.items():
             config = process.config
             pulls = seconds / push_pull_seconds(config, 1)
-            tries = seconds / (0.5 * config.rejoin_interval)
+            tries = seconds / (0.5 * config.rejoin_interval / SPLIT_HASTE)
             if dials > 2 + pulls + tries:
                 self.wrong(f"{process.name} opened {dials} streams in {seconds:.0f} quiet seconds")
                 self.disturbed()

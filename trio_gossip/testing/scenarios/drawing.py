@@ -73,7 +73,7 @@ def random_scenario(
     seconds = round(seconds, 3)
     names = tuple(f"n{number:02}" for number in range(count))
     sealed = random.Random(f"sealed {seed}").random() < SEALED_SHARE
-    config = _config(rng, profile)
+    config = _exchange(seed, _config(rng, profile))
     if random.Random(f"rounds {seed}").random() < ROUNDS_SHARE:
         config["eager_copies"] = 0
     links = _links(rng, profile)
@@ -119,6 +119,20 @@ def _config(rng: random.Random, profile: str) -> dict[str, Any]:
     if rng.random() < 0.1:
         changes["push_pull_interval"] = 150.0
     return changes
+
+
+def _exchange(seed: int, config: dict[str, Any]) -> dict[str, Any]:
+    """Sometimes another mode of exchanges. Where all only push, they do it often: who missed
+    something has to wait until a whole table comes by.
+    """
+    mode = random.Random(f"exchange {seed}").choices(
+        ("push-pull", "push", "pull"), (6.0, 1.0, 1.0)
+    )[0]
+    if mode == "push-pull":
+        return config
+    if mode == "push":
+        config["push_pull_interval"] = 2.0
+    return config | {"exchange": mode}
 
 
 def _links(rng: random.Random, profile: str) -> LinkFaults:

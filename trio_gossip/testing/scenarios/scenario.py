@@ -57,6 +57,9 @@ _SETTABLE: Final = frozenset(
     field.name for field in attrs.fields(Config) if str(field.type) in ("int", "float", "bool")
 )
 
+_WORDS: Final = frozenset({"exchange"})
+"""Settings that are words, and that a scenario may change; which words, the config knows."""
+
 
 @attrs.frozen(kw_only=True, slots=False)
 class Scenario:
@@ -68,7 +71,7 @@ class Scenario:
         seconds: for how long steps may happen, after the cluster has formed.
         calm: seconds without any fault after that; by default :meth:`calm_needed`.
         profile: ``lan``, ``wan`` or ``local``.
-        config: changes of the profile; numbers and truth values only.
+        config: changes of the profile; numbers, truth values and ``exchange`` only.
         links: what all links do until the calm.
         sealed: True for a cluster whose packets and streams are sealed.
         steps: in the order of their times.
@@ -83,7 +86,9 @@ class Scenario:
     seconds: float = 30.0
     calm: float = AUTOMATIC
     profile: str = "lan"
-    config: Mapping[str, bool | int | float] = attrs.field(factory=dict[str, "bool | int | float"])
+    config: Mapping[str, bool | int | float | str] = attrs.field(
+        factory=dict[str, "bool | int | float | str"]
+    )
     links: LinkFaults = attrs.field(factory=LinkFaults)
     sealed: bool = False
     steps: tuple[Step, ...] = ()
@@ -121,9 +126,13 @@ class Scenario:
         if self.profile not in PROFILES:
             return f"profile must be one of {', '.join(PROFILES)}, not {shown(self.profile)}"
         for name, setting in self.config.items():
+            if name in _WORDS and isinstance(setting, str):
+                continue
             if name not in _SETTABLE:
                 return f"config: {shown(name)} is no setting that a scenario can change"
-            if type(setting) is not bool and not (is_finite(setting) and abs(setting) < SEED_END):
+            if type(setting) is bool:
+                continue
+            if isinstance(setting, str) or not (is_finite(setting) and abs(setting) < SEED_END):
                 return f"config: {name} must be a number below 2^64, not {shown(setting)}"
         try:
             self.config_of("n00")
