@@ -12,6 +12,14 @@ from trio_gossip.services.state_records import Plane, Record, Slot, StateLimits,
 from trio_gossip.services.state_replica import Outcome, Replica
 from trio_gossip.services.state_sending import make_chunk
 from trio_gossip.services.state_vector import Vector
+from trio_gossip.services.state_wire import (
+    encode_ask,
+    encode_chunk,
+    encode_news,
+    parse_ask_untrusted,
+    parse_chunk_untrusted,
+    parse_news_untrusted,
+)
 
 KEYS = "abcd"
 STEP_MS = 1000
@@ -58,6 +66,9 @@ class Model:
         make: builds a replica; tests of the model put broken ones in.
         intake: takes chunks; the same.
         chunk: makes chunks; the same.
+        reuse: a member that lost its state takes its old generation again.
+        restarts: how likely a member loses its state, at each step.
+        wired: everything goes through the bytes of the wire.
     """
 
     def __init__(
@@ -69,12 +80,14 @@ class Model:
         intake=Intake,
         chunk=make_chunk,
         reuse=False,
+        wired=False,
+        restarts: float = 0.02,
         ttl_steps: int | None = None,
     ) -> None:
         self.rng = random.Random(seed)
         self.plane = plane
         self.make, self.intake_class, self.chunk = make, intake, chunk
-        self.reuse = reuse
+        self.reuse, self.wired, self.restarts = reuse, wired, restarts
         self.now = 1_000_000
         self.steps = 0
         self.names = [f"n{number}" for number in range(self.rng.randint(4, 6))]
@@ -169,7 +182,7 @@ class Model:
             self.parts = dict.fromkeys(self.names, 0)
         elif chance < 0.06:
             self.nodes[rng.choice(self.names)].paused_until = self.steps + rng.randint(5, 120)
-        elif chance < 0.08:
+        elif chance < 0.06 + self.restarts:
             name = rng.choice(self.names)
             self.nodes[name] = self._born(name)
             self._bump("model_restart")
@@ -194,6 +207,12 @@ class Model:
                 if other != name and self.rng.random() < 0.4:
                     self.in_flight.append((other, record))
 
+    def _carried(self, record: Record) -> Record:
+        if self.wired:
+            plane, record = parse_news_untrusted(encode_news(self.plane, record))
+            assert plane is self.plane
+        return record
+
     def _deliver(self, calm: bool) -> None:
         self.rng.shuffle(self.in_flight)
         later = []
@@ -202,13 +221,15 @@ class Model:
                 later.append((name, record))
             elif calm or self.connected(name, record.writer):
                 node = self.nodes[name]
-                node.replica.receive(record, now_ms=self.wall(name))
+                node.replica.receive(self._carried(record), now_ms=self.wall(name))
         self.in_flight = later
 
     def _open(self, asker: str, giver: str) -> None:
         if self.awake(asker) and self.awake(giver) and self.connected(asker, giver):
             node = self.nodes[asker]
             vector = node.replica.vector()
+            if self.wired:
+                vector, _ = parse_ask_untrusted(encode_ask(vector, 0))
             self.exchanges.append(
                 Exchange(
                     asker,
@@ -234,6 +255,8 @@ class Model:
             return
         source = self.nodes[giver]
         chunk = self.chunk(source.replica, exchange.vector, exchange.intake.cursor, CHUNK_BYTES)
+        if self.wired:
+            chunk = parse_chunk_untrusted(encode_chunk(chunk))
         node = self.nodes[asker]
         exchange.intake.take(chunk, now_ms=self.wall(asker))
         if exchange.intake.is_done:

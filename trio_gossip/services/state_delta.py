@@ -22,7 +22,7 @@ class Closing:
         horizon: the largest stamp of a tombstone that was collected. Shared state only.
         resets: the asker may hold what a collected tombstone deleted, so all is listed. In
             ``STATE``, of the lives in ``floors``; in ``SHARED``, everything.
-        listed: versions of the records that the sender holds, by life, ascending.
+        listed: versions of the live records that the sender holds, by life, ascending.
     """
 
     tops: dict[Life, int]

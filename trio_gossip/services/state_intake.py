@@ -63,12 +63,16 @@ class Intake:
         self.cursor = chunk.cursor
         if chunk.closing is not None:
             self.is_done = True
-            if chunk.mark == replica.mark:
-                self.is_adopted = True
-                self._adopt(chunk.closing, now_ms)
-            else:
+            if chunk.mark != replica.mark:
                 # This member forgot something since it asked: the answer says nothing of that.
                 replica.bump("state_mark_old")
+            elif replica.clock.is_ahead(chunk.closing.horizon, now_ms):
+                replica.bump("state_clock_ahead")
+            else:
+                # Or a write of ours could be older than the tombstones that we hear of here.
+                replica.clock.observe(chunk.closing.horizon)
+                self.is_adopted = True
+                self._adopt(chunk.closing, now_ms)
         return stored
 
     def _adopt(self, closing: Closing, now_ms: int) -> None:
@@ -114,7 +118,8 @@ class Intake:
         for held in list(replica.slots.after(0)):
             record = held.record
             life = record.writer, record.gen
-            if record.version in listed.get(life, ()):
+            # Tombstones stay until they are collected here, so that this leaves a floor.
+            if not record.is_live or record.version in listed.get(life, ()):
                 continue
             slot = slot_of(replica.plane, record)
             if replica.plane is Plane.STATE:
@@ -126,5 +131,5 @@ class Intake:
             is_folded = fold is not None and record.gen <= fold.gen
             if is_folded or record.version <= closing.tops.get(life, 0):
                 replica.drop(slot)
-            elif record.is_live and record.stamp <= closing.horizon:
+            elif record.stamp <= closing.horizon:
                 replica.bury(record, now_ms)

@@ -70,7 +70,7 @@ def _close(replica: Replica, asked: Vector) -> Closing:
     if resets:
         for held in replica.slots.after(0):
             writer, gen, version = held.record.dot
-            if is_shared_reset or (writer, gen) in floors:
+            if held.record.is_live and (is_shared_reset or (writer, gen) in floors):
                 listed.setdefault((writer, gen), []).append(version)
     sorted_lists = {life: tuple(sorted(versions)) for life, versions in listed.items()}
     return Closing(tops, folds, floors, replica.horizon if resets else 0, resets, sorted_lists)
