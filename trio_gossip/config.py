@@ -125,6 +125,9 @@ class Config:
     full queues."""
     broadcast_burst: int = 400
     """How many of these may follow each other at once."""
+    state_share: float = 0.25
+    """Share of the bytes of gossip that news of state gets when membership and messages have much
+    to tell as well."""
     broadcast_share: float = 0.25
     """Share of each packet that is the user lane's when membership news competes for it."""
     message_bytes_max: int = 20 * 1024 * 1024

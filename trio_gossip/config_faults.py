@@ -153,9 +153,15 @@ def _value_faults(config: Any) -> list[str]:
         if type(value) not in (int, float) or not 1.0 <= value <= PACKETS_PER_SECOND_MAX:
             faults.append(f"{field} ({value!r}) must be from 1 to {PACKETS_PER_SECOND_MAX:g}")
     faults.extend(_gap_faults(values["cold_gaps"]))
-    share = values["broadcast_share"]
-    if type(share) not in (int, float) or not 0.0 <= share <= 0.9:
-        faults.append(f"broadcast_share ({share!r}) must be from 0.0 to 0.9")
+    shares = {field: values[field] for field in ("broadcast_share", "state_share")}
+    wrong = {
+        field: share
+        for field, share in shares.items()
+        if type(share) not in (int, float) or not 0.0 <= share <= 0.9
+    }
+    faults.extend(f"{field} ({share!r}) must be from 0.0 to 0.9" for field, share in wrong.items())
+    if not wrong and sum(shares.values()) > 0.9:
+        faults.append("broadcast_share and state_share together must not be above 0.9")
     first = values["incarnation"]
     if first is not None and (type(first) is not int or not 1 <= first < 2**40):
         faults.append(f"incarnation ({first!r}) must be a whole number from 1 to 2**40 - 1")

@@ -8,7 +8,7 @@ import pytest
 
 from trio_gossip.engine import changelog
 from trio_gossip.engine.changelog import RUN_MAX, VERSIONS_MAX, ChangeLog
-from trio_gossip.engine.plane import SUM_MASK
+from trio_gossip.plane import SUM_MASK
 
 
 def term(name: str, version: int) -> int:

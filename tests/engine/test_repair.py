@@ -22,9 +22,9 @@ from trio_gossip.codec.messages import (
 )
 from trio_gossip.codec.summary import EQUAL, EXPLAINED, pack_sum, pack_sums, unpack_sums
 from trio_gossip.engine import repair
-from trio_gossip.engine.plane import SUM_MASK, total_of
 from trio_gossip.engine.repair import REFUSED_SECONDS, TRIES
 from trio_gossip.engine.tally import term_of
+from trio_gossip.plane import SUM_MASK, total_of
 
 OLD = 20
 """An age of nine minutes."""

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from trio_gossip.addresses import Address
 from trio_gossip.codec.summary import BUCKETS
 from trio_gossip.engine.membership import Membership
-from trio_gossip.engine.plane import SUM_MASK
 from trio_gossip.engine.tally import BUCKET_MASK, Tally, bucket_of, id_of, mark_of, term_of
 from trio_gossip.members import Member, MemberState
+from trio_gossip.plane import SUM_MASK
 from trio_gossip.testing.simulation.shared_table import SharedTable, TableBase
 
 NAMES = tuple(f"m{number}" for number in range(6))

@@ -29,7 +29,7 @@ SANS_IO_BANNED = {
 }
 SHARED_BY_ALL = {
     f"trio_gossip.{name}" for name in ("addresses", "config", "errors", "events", "failures")
-} | {"trio_gossip.members"}
+} | {"trio_gossip.members", "trio_gossip.plane"}
 
 
 def python_files() -> list[Path]:

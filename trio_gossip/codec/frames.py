@@ -44,7 +44,7 @@ REFUSAL_TEXT_MAX: Final = 200
 STATE_BYTES_MAX: Final = 256 * 1024
 """Bytes of services' state at the end of an exchange."""
 
-SERVICE_BYTES_MAX: Final = 64 * 1024
+SERVICE_BYTES_MAX: Final = 256 * 1024
 """Bytes of a request to a service, and of its answer."""
 
 _HEADER_BYTES: Final = 4

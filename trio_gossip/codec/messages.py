@@ -189,6 +189,15 @@ class BucketWants:
 
 
 @attrs.define(slots=True, weakref_slot=False)
+class ServiceNews:
+    """News of a service of a member, to the same service of another. The payload is its own."""
+
+    code: ClassVar[int] = 14
+    service: int
+    payload: bytes = attrs.field(repr=False)
+
+
+@attrs.define(slots=True, weakref_slot=False)
 class Unknown:
     """A message of a later version, kept only to be counted."""
 
@@ -210,6 +219,7 @@ Message: TypeAlias = (
     | BucketSums
     | BucketRows
     | BucketWants
+    | ServiceNews
     | Unknown
 )
 """What a packet carries."""

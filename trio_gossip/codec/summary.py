@@ -1,6 +1,6 @@
 """What a member knows, in a few bytes: the fields on pings and acks, and the sizes of a repair.
 
-A *plane* is a kind of knowledge with a code and a sum of 64 bits (``engine/plane.py``). A ping
+A *plane* is a kind of knowledge with a code and a sum of 64 bits (``plane.py``). A ping
 carries the sum over all planes of its sender in eight bytes, however many there are. The answer is
 one byte when that is what the answerer has, or when it sends along what is missing; else its age
 and the sum of each plane:

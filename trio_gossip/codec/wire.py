@@ -32,6 +32,7 @@ from trio_gossip.codec.messages import (
     Message,
     Nack,
     Ping,
+    ServiceNews,
     Suspect,
     Unknown,
     UserMessage,
@@ -255,6 +256,7 @@ _DECODERS: Final[tuple[tuple[tuple[int, ...], Callable[[list[Any]], Message]], .
     ((4,), _bucket_sums),
     ((5,), _bucket_rows),
     ((5,), _bucket_wants),
+    ((3,), lambda f: ServiceNews(fields.uint8(f[1]), fields.data(f[2], PACKET_BYTES_MAX))),
 )
 """By wire code: how many items the array may have and who reads it. A table and not ``match``,
 which costs four times as much for the last of ten."""
@@ -307,6 +309,7 @@ _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     BucketSums: lambda m: dumps([11, m.sequence, m.source, m.sums]),
     BucketRows: lambda m: dumps([12, m.sequence, m.source, m.buckets, m.rows]),
     BucketWants: lambda m: dumps([13, m.sequence, m.source, m.wanted, m.told]),
+    ServiceNews: lambda m: dumps([14, m.service, m.payload]),
 }
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from trio_gossip.engine.hearsay import Hearsay
     from trio_gossip.engine.membership import Entry
     from trio_gossip.engine.node import Node
-    from trio_gossip.engine.plane import Ended
     from trio_gossip.engine.sync import Sync
+    from trio_gossip.plane import Ended
 
 ANSWERS_PER_SECOND: Final = 4.0
 """Comparisons that peers may begin with us, and as many at once; of further ones we are silent, and

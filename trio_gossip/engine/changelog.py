@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from trio_gossip.engine.plane import SUM_MASK
+from trio_gossip.plane import SUM_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

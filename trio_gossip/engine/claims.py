@@ -31,6 +31,8 @@ from trio_gossip.members import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio_gossip.engine.admission import Admission
     from trio_gossip.engine.membership import Entry
     from trio_gossip.engine.node import Node
@@ -57,6 +59,8 @@ class Claims:
         self._takeover = takeover
         self.suspicions: dict[str, Suspicion] = {}
         self._returns = returns
+        self.forget: Callable[[str], None] = lambda _: None
+        """Told of each member that is reaped."""
         takeover.accept = self.accept
         returns.accept = self._welcome
 
@@ -358,6 +362,7 @@ class Claims:
         assert entry is not None, "a row went without its reap timer"
         node.table.bury(entry, now=node.now, keep=node.config.tombstone_time)
         self._takeover.forget(name)
+        self.forget(name)
         self._changed(MemberReaped, entry, Reason.REAPED)
 
     # -- common -------------------------------------------------------------------------

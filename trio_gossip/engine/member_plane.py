@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from trio_gossip.engine.plane import MEMBERS
+from trio_gossip.plane import MEMBERS
 
 if TYPE_CHECKING:
     from trio_gossip.codec.messages import Message
     from trio_gossip.engine.buckets import Buckets
     from trio_gossip.engine.hearsay import Hearsay
     from trio_gossip.engine.node import Node
-    from trio_gossip.engine.plane import Ended
+    from trio_gossip.plane import Ended
 
 
 class MemberPlane:
-    """A :class:`~trio_gossip.engine.plane.Plane` over the member table."""
+    """A :class:`~trio_gossip.plane.Plane` over the member table."""
 
     code: ClassVar[int] = MEMBERS
 

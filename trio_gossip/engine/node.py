@@ -111,7 +111,8 @@ class Node:
             members_max=config.members_max,
             user_max=config.broadcast_queue_max,
             user_share=config.broadcast_share,
-            dropped=lambda: self.counters.bump("broadcast_dropped"),
+            news_share=config.state_share,
+            dropped=self.counters.bump,
         )
         self.outbox = Outbox(codec, self.queue, self.counters, packet_limit)
         self.questions = Questions(rng, self.counters)

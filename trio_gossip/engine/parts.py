@@ -18,6 +18,7 @@ from trio_gossip.codec.messages import (
     Leave,
     Nack,
     Ping,
+    ServiceNews,
     Suspect,
     Unknown,
     UserMessage,
@@ -49,7 +50,7 @@ from trio_gossip.events import Reason
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.engine.node import Node
-    from trio_gossip.engine.plane import Plane
+    from trio_gossip.plane import Plane
     from trio_gossip.services.base import Service
 
 
@@ -78,6 +79,9 @@ class Parts:
         self.pinger = Pinger(node)
         self.gossiper = Gossiper(node)
         self.requests = Requests(node, self.streams, services)
+        self.planes += self.requests.planes()
+        self.claims.forget = self.requests.forget
+        self.sync.met = self.requests.met
         self.streams.accept_session = lambda: Accepting(
             node, self.streams, self.sync, self.mail, self.requests
         )
@@ -99,6 +103,7 @@ class Parts:
             UserMessage: lambda message, _: self.mail.received(message),
             Leave: self.leaving.told,
             Conflict: self.refutation.conflict,
+            ServiceNews: self.requests.news,
             BucketSums: self.buckets.on_sums,
             BucketRows: self.buckets.on_rows,
             BucketWants: self.buckets.on_wants,

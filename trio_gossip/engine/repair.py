@@ -14,7 +14,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.summary import EQUAL, EXPLAINED, pack_sum, pack_sums, unpack_sums
-from trio_gossip.engine.plane import SUM_MASK, total_of
+from trio_gossip.plane import SUM_MASK, total_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Ack, Message, Ping
     from trio_gossip.engine.node import Node
-    from trio_gossip.engine.plane import Plane
+    from trio_gossip.plane import Plane
 
 QUIET_SECONDS: Final = 1.0
 """Without a change for so long on both sides, a difference is no news under way."""

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.frames import REFUSAL_TEXT_MAX, SERVICE_BYTES_MAX
-from trio_gossip.codec.messages import ServiceAnswer, ServiceRequest
+from trio_gossip.codec.messages import ServiceAnswer, ServiceNews, ServiceRequest
 from trio_gossip.engine.session import Exchange, Session
 from trio_gossip.engine.sync import describe, refusal_name
 from trio_gossip.errors import LocalProtocolError, PeerUnreachableError, RemoteProtocolError
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
+    from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Frame, Refusal
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.outputs import Token
     from trio_gossip.engine.streams import Streams
     from trio_gossip.members import Member
+    from trio_gossip.plane import Plane
     from trio_gossip.services.base import Answered, Service
+
+NEWS_OVERHEAD: Final = 8
+"""Bytes around the payload of news: an array of three, its code, the service, a length."""
 
 REQUESTS_MAX: Final = 256
 """Requests of all services of a member that are under way at once; one more is refused."""
@@ -61,6 +66,31 @@ class Requests:
         """The service with this code, if there is one."""
         return self._services.get(code)
 
+    def planes(self) -> list[Plane]:
+        """What the services want to be kept alike at all members, by code."""
+        found = [plane for service in self._services.values() for plane in service.planes]
+        return sorted(found, key=lambda plane: plane.code)
+
+    def news(self, message: ServiceNews, source: Address) -> None:
+        """News for a service came. Only members are heard."""
+        node = self._node
+        name = node.table.name_at(source)
+        service = self.find(message.service)
+        if name is None or service is None:
+            node.counters.bump("news_of_stranger" if name is None else "news_for_unknown_service")
+            return
+        service.news_untrusted(message.payload, name)
+
+    def forget(self, name: str) -> None:
+        """A member was reaped."""
+        for service in self._services.values():
+            service.forget(name)
+
+    def met(self, name: str) -> None:
+        """Tables were exchanged with a member."""
+        for service in self._services.values():
+            service.met(name)
+
     def abandon(self, token: Token) -> None:
         """Nobody waits for this command any more."""
         for service in self._services.values():
@@ -73,9 +103,7 @@ class Requests:
     def ask(self, code: int, name: str, payload: bytes, answered: Answered) -> None:
         """Send a request; see :meth:`~trio_gossip.services.base.Host.request`."""
         node = self._node
-        entry = node.table.get(name)
-        if entry is None or entry is node.me or not entry.member.is_active:
-            raise LocalProtocolError(f"{name!r} is no other alive or suspect member")
+        member = self._peer(name)
         if len(payload) > SERVICE_BYTES_MAX:
             raise LocalProtocolError(
                 f"a request of {len(payload)} bytes is over the limit of {SERVICE_BYTES_MAX} bytes"
@@ -84,10 +112,41 @@ class Requests:
             node.counters.bump("request_not_sent")
             raise LocalProtocolError(f"{REQUESTS_MAX} requests are under way already")
         self.asked += 1
-        member = entry.member
         asking = _Asking(self, self._streams, ServiceRequest(node.name, name, code, payload))
         asking.answered = answered
         self._streams.dial(asking, member.address, member.name, node.config.stream_timeout)
+
+    @property
+    def news_room(self) -> int:
+        """Bytes of the longest payload of news."""
+        node = self._node
+        return node.codec.room(node.packet_limit).free - NEWS_OVERHEAD
+
+    def tell(self, code: int, key: object, payload: bytes) -> None:
+        """Queue news; see :meth:`~trio_gossip.services.base.Host.tell`."""
+        node = self._node
+        data = node.codec.encode(self._news(code, payload))
+        node.queue.news.put((code, key), data, source=node.told_by())
+        node.wake_gossip()
+
+    def send(self, code: int, name: str, payload: bytes) -> None:
+        """Send news to one; see :meth:`~trio_gossip.services.base.Host.send`."""
+        member = self._peer(name)
+        message = self._news(code, payload)
+        self._node.outbox.packet(member.address, member.name, message, piggyback=False)
+
+    def _news(self, code: int, payload: bytes) -> ServiceNews:
+        room = self.news_room
+        if len(payload) > room:
+            raise LocalProtocolError(f"news of {len(payload)} bytes is over the room of {room}")
+        return ServiceNews(code, payload)
+
+    def _peer(self, name: str) -> Member:
+        node = self._node
+        entry = node.table.get(name)
+        if entry is None or entry is node.me or not entry.member.is_active:
+            raise LocalProtocolError(f"{name!r} is no other alive or suspect member")
+        return entry.member
 
     def received(self, exchange: Exchange, frame: ServiceRequest) -> None:
         """A peer opened a stream with a request: answer it and close."""
@@ -176,6 +235,19 @@ class _EngineHost:
 
     def members(self) -> tuple[Member, ...]:
         return tuple(entry.member for entry in self._node.table if entry.member.is_active)
+
+    @property
+    def room(self) -> int:
+        return self._requests.news_room
+
+    def is_known(self, name: str) -> bool:
+        return self._node.table.get(name) is not None
+
+    def tell(self, key: object, payload: bytes) -> None:
+        self._requests.tell(self._code, key, payload)
+
+    def send(self, member: str, payload: bytes) -> None:
+        self._requests.send(self._code, member, payload)
 
     def request(self, member: str, payload: bytes, answered: Answered) -> None:
         self._requests.ask(self._code, member, payload, answered)

@@ -46,6 +46,8 @@ class Sync:
         """Exchanges that peers have open with us."""
         self.held = 0
         """Records that have come on them and are not merged yet."""
+        self.met: Callable[[str], None] = lambda _: None
+        """Told with whom tables were exchanged, where nothing else compares what else there is."""
         self._mode = EXCHANGE_MODES.index(node.config.exchange)
         self._pushed = 0
 
@@ -250,6 +252,8 @@ class _Asking(_Talk):
 
         def merged(diverged: bool) -> None:
             self._node.counters.bump("sync_done")
+            if self._joining or not self._node.config.summaries:
+                self._sync.met(self._opening.source)
             if self._done is not None:
                 self._done(len(records), diverged, None)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.summary import BUCKETS, ID_BYTES
 from trio_gossip.engine.changelog import ChangeLog
-from trio_gossip.engine.plane import SUM_MASK
+from trio_gossip.plane import SUM_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

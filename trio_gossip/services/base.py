@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import random
 
     from trio_gossip.members import Member
+    from trio_gossip.plane import Plane
 
 Answered: TypeAlias = Callable[[bytes | Exception], None]
 """Takes the answer to a request, or what became of it: a
@@ -42,6 +43,34 @@ class Host(Protocol):
 
     def members(self) -> tuple[Member, ...]:
         """Alive and suspect members, this one included, always in the same order."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """Bytes of the longest payload that :meth:`tell` and :meth:`send` take."""
+        ...
+
+    def is_known(self, name: str) -> bool:
+        """True for a member in the table, this one included, in any state."""
+        ...
+
+    def tell(self, key: object, payload: bytes) -> None:
+        """Gossip to the same service of all members; it replaces queued news of this ``key``.
+
+        Best effort: when the queue is full, what was told most often is dropped and counted. News
+        that came and is new has to be told on by the service itself.
+
+        Raises:
+            LocalProtocolError: it is longer than :attr:`room`.
+        """
+        ...
+
+    def send(self, member: str, payload: bytes) -> None:
+        """Send to the same service of one active member, in a datagram. Best effort.
+
+        Raises:
+            LocalProtocolError: no such active member, or it is longer than :attr:`room`.
+        """
         ...
 
     def request(self, member: str, payload: bytes, answered: Answered) -> None:
@@ -96,6 +125,22 @@ class Service(ABC):
         Raises:
             LocalProtocolError: misuse; nothing has changed.
         """
+
+    @property
+    def planes(self) -> Sequence[Plane]:
+        """What repair has to keep alike at all members; their codes are above 0. Asked once."""
+        return ()
+
+    def news_untrusted(self, payload: bytes, source: str) -> None:  # noqa: B027 - not all have news
+        """News came from ``source``, a member that we know. Nothing may be raised, whatever the
+        payload is.
+        """
+
+    def forget(self, name: str) -> None:  # noqa: B027 - most remember nothing of members
+        """A member was reaped."""
+
+    def met(self, member: str) -> None:  # noqa: B027 - most have nothing to say then
+        """Tables were exchanged with ``member``: after a join, and now and then."""
 
     def abandon(self, token: int) -> None:  # noqa: B027 - not every service has to care
         """Who called is gone. Also called with tokens that are not this service's."""

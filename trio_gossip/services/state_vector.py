@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple, TypeAlias
 
@@ -21,6 +21,10 @@ _MASK: Final = 2**64 - 1
 
 Life: TypeAlias = tuple[str, int]
 """A writer and one generation of it."""
+
+
+def _ignore(life: Life, before: int, after: int) -> None:
+    """Nobody listens."""
 
 
 class Fold(NamedTuple):
@@ -111,6 +115,8 @@ class SeenTable:
     def __init__(self, plane: Plane, key: bytes) -> None:
         self._plane = plane
         self._key = key
+        self.changed: Callable[[Life, int, int], None] = _ignore
+        """Told of each life of which more was seen: the life, up to what before, and now."""
         self.lives: dict[str, dict[int, Seen]] = {}
         self.folds: dict[str, Fold] = {}
         self.digest = 0
@@ -200,8 +206,15 @@ class SeenTable:
                 self._sum(-1, "life", writer, gen, before)
             if after:
                 self._sum(1, "life", writer, gen, after)
+            self.changed((writer, gen), before, after)
+
+    def term(self, life: Life, top: int) -> int:
+        """What a life adds to the digest when all up to ``top`` was seen of it."""
+        return self._hash("life", *life, top) if top else 0
 
     def _sum(self, sign: int, *parts: object) -> None:
+        self.digest = (self.digest + sign * self._hash(*parts)) & _MASK
+
+    def _hash(self, *parts: object) -> int:
         text = "\0".join(map(str, (int(self._plane), *parts))).encode()
-        term = int.from_bytes(blake2b(text, digest_size=8, key=self._key).digest(), "big")
-        self.digest = (self.digest + sign * term) & _MASK
+        return int.from_bytes(blake2b(text, digest_size=8, key=self._key).digest(), "big")

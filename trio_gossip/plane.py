@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,10 @@ class Plane(Protocol):
     Two planes of one member must use different keys, as their digests are added up.
     """
 
-    code: ClassVar[int]
-    """Which plane this is, 0 to 255; members compare planes of one code."""
+    @property
+    def code(self) -> int:
+        """Which plane this is, 0 to 255; members compare planes of one code."""
+        ...
 
     @property
     def digest(self) -> int:

@@ -1,0 +1,142 @@
+"""Exchanges of one plane of state with peers: what they have more, in chunks, by stream."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from trio_gossip.codec import DecodeError
+from trio_gossip.errors import LocalProtocolError
+from trio_gossip.services.state_intake import Intake
+from trio_gossip.services.state_sending import make_chunk
+from trio_gossip.services.state_wire import encode_ask, encode_chunk, parse_chunk_untrusted
+
+if TYPE_CHECKING:
+    from trio_gossip.plane import Ended
+    from trio_gossip.services.base import Host
+    from trio_gossip.services.state_records import Record
+    from trio_gossip.services.state_replica import Replica
+    from trio_gossip.services.state_vector import Vector
+
+CHUNK_BYTES: Final = 64 * 1024
+"""Records in one answer, in bytes; with the closing part an answer may have twice that."""
+
+CHUNKS_MAX: Final = 4096
+"""Answers that one exchange may have; a peer with more to say is not believed."""
+
+PULLS_MAX: Final = 4
+"""Exchanges that one plane has open at once; a further one is counted and not begun."""
+
+AGAIN_SECONDS: Final = 1.0
+"""Between two exchanges with one peer that begin because it asked us and seemed to know more."""
+
+PEERS_MAX: Final = 1024
+"""Peers for which the time of the last one is remembered."""
+
+
+@attrs.define
+class _Pull:
+    peer: str
+    asked: Vector
+    intake: Intake
+    ended: Ended
+    chunks: int = 0
+
+
+class StateExchange:
+    """Asks for what others have more, and answers the same.
+
+    Args:
+        replica: of the plane.
+        host: the engine.
+        wall_ms: the wall clock, in milliseconds since 1970.
+        learned: told of the records of an exchange that were news, once it ended.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        host: Host,
+        wall_ms: Callable[[], int],
+        learned: Callable[[list[Record]], None],
+    ) -> None:
+        self._replica = replica
+        self._host = host
+        self._wall_ms = wall_ms
+        self._learned = learned
+        self._pulls: dict[str, _Pull] = {}
+        self._back: OrderedDict[str, float] = OrderedDict()
+
+    def pull(self, peer: str, ended: Ended) -> None:
+        """Get what ``peer`` has seen and we have not."""
+        if peer in self._pulls or len(self._pulls) >= PULLS_MAX:
+            self._host.bump("state_exchange_busy")
+            return
+        self._pulls[peer] = _Pull(peer, self._replica.vector(), Intake(self._replica), ended)
+        self._ask(self._pulls[peer])
+
+    def _ask(self, pull: _Pull) -> None:
+        payload = encode_ask(pull.asked, pull.intake.cursor)
+        try:
+            self._host.request(pull.peer, payload, partial(self._answered, pull))
+        except LocalProtocolError:  # it is gone, or more is under way than is allowed
+            self._end(pull, "state_exchange_failed")
+
+    def _answered(self, pull: _Pull, answer: bytes | Exception) -> None:
+        if isinstance(answer, Exception):
+            self._end(pull, "state_exchange_failed")
+            return
+        try:
+            chunk = parse_chunk_untrusted(answer)
+        except DecodeError:
+            self._end(pull, "state_malformed")
+            return
+        before = pull.intake.cursor
+        learned = pull.intake.take(chunk, now_ms=self._wall_ms())
+        pull.chunks += 1
+        if learned:
+            self._learned(learned)
+        if pull.intake.is_done:
+            self._end(pull, "state_exchanged")
+        elif pull.intake.cursor == before or pull.chunks >= CHUNKS_MAX:
+            self._end(pull, "state_chunk_unexpected")
+        else:
+            self._ask(pull)
+
+    def _end(self, pull: _Pull, counter: str) -> None:
+        del self._pulls[pull.peer]
+        self._host.bump(counter)
+        pull.ended(pull.intake.stored > 0)
+
+    def answer(self, asked: Vector, cursor: int, source: str) -> bytes:
+        """Tell ``source`` what it lacks; and ask it in turn, if it has seen more than we have."""
+        replica = self._replica
+        answer = encode_chunk(make_chunk(replica, asked, cursor, CHUNK_BYTES))
+        if not cursor and self._knows_more(asked) and self._may_ask_back(source):
+            self.pull(source, _nothing)
+        return answer
+
+    def _knows_more(self, asked: Vector) -> bool:
+        seen = self._replica.seen
+        return any(
+            top > seen.top(writer, gen) and not seen.has(writer, gen, top)
+            for (writer, gen), top in asked.tops.items()
+        ) or any(fold > seen.folds.get(writer, fold) for writer, fold in asked.folds.items())
+
+    def _may_ask_back(self, peer: str) -> bool:
+        now = self._host.now
+        if now - self._back.get(peer, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return False
+        self._back[peer] = now
+        self._back.move_to_end(peer)
+        if len(self._back) > PEERS_MAX:
+            self._back.popitem(last=False)
+        return True
+
+
+def _nothing(found: bool) -> None:
+    """Nobody waits for the end of it."""
