@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine import Complete, Engine
     from trio_gossip.engine.outputs import Output
     from trio_gossip.events import Event
+    from trio_gossip.services.state import State
     from trio_gossip.testing.simulation.sealing import NodeSeal
 
     Waiting: TypeAlias = tuple[Callable[..., list[Output]], tuple[Any, ...]]
@@ -42,6 +43,7 @@ class Process:
         config: its settings.
         first_incarnation: the one with which it began.
         started_at: virtual seconds.
+        state: its versioned state.
         running: False after its end.
         paused: stopped as by SIGSTOP.
         turn_seconds: what each turn costs it; 0 on a machine that is fast enough.
@@ -56,6 +58,7 @@ class Process:
     config: Config
     first_incarnation: int
     started_at: float
+    state: State
     running: bool = True
     ended_at: float = math.inf
     paused: bool = False

@@ -13,6 +13,8 @@ from trio_gossip.config import Config
 from trio_gossip.engine import Engine
 from trio_gossip.members import Member, MemberState
 from trio_gossip.services.keys import KEYS_SERVICE
+from trio_gossip.services.state import STATE_SERVICE, State, StateWrite
+from trio_gossip.services.state_records import Plane
 from trio_gossip.testing.simulation.arguments import (
     CALLS,
     COMMANDS,
@@ -229,6 +231,7 @@ class Simulation(Hosts):
         if address in self._runtime.at:
             raise ValueError(f"{self._runtime.at[address].name} listens at {address}")
         seal = self._seal(name)
+        state = self._state()
         engine = Engine(
             config,
             address,
@@ -237,15 +240,20 @@ class Simulation(Hosts):
             incarnation=incarnation,
             codec=self._codec,
             table=table,
-            services=() if seal is None else seal.services,
+            services=(state, *(() if seal is None else seal.services)),
         )
-        process = Process(name, address, engine, config, incarnation, self.now, seal=seal)
+        process = Process(name, address, engine, config, incarnation, self.now, state, seal=seal)
         self.processes[name] = process
         self._runtime.at[address] = process
         self._runtime.note("start", name, str(address), f"incarnation {incarnation}")
         for hook in self.hooks.started:
             hook(process)
         return process
+
+    def _state(self) -> State:
+        """Versioned state of one life, by the wall clock as it is at its start."""
+        offset = self.wall_offset
+        return State(lambda: int(1000 * (WALL_CLOCK + self.now + offset)))
 
     def _seal(self, name: str) -> NodeSeal | None:
         """What seals for the next life of a member; its chance is that life's own."""
@@ -308,6 +316,21 @@ class Simulation(Hosts):
         token = process.tokens
         method: Callable[..., list[Output]] = getattr(process.engine, call)
         self._runtime.give(process, _with_token(method, token), *arguments)
+        return token
+
+    def write(self, name: str, key: str, value: bytes | None, *, shared: bool = False) -> int:
+        """Have a process write its state, or shared state; None deletes. Returns the token.
+
+        Raises:
+            ValueError: the process is not running.
+            LocalProtocolError: the key or value is too long, there is no room, or it has left.
+        """
+        process = self._running(name)
+        process.tokens += 1
+        token = process.tokens
+        write = StateWrite(Plane.SHARED if shared else Plane.STATE, key, value)
+        call = _with_token(process.engine.call_service, token)
+        self._runtime.give(process, call, STATE_SERVICE, write)
         return token
 
     def keys(self, name: str, operation: str, secret: bytes = b"", *, leaked: bool = False) -> int:
