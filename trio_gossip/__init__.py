@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trio_gossip.addresses import Address, parse_address
     from trio_gossip.cluster import Cluster, ClusterStatistics, open_cluster, serve_cluster
     from trio_gossip.cluster_keys import ClusterKeys
+    from trio_gossip.cluster_state import ClusterShared, ClusterState, StateItem
     from trio_gossip.config import Config
     from trio_gossip.errors import (
         BroadcastRateError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from trio_gossip.members import Candidate, Member, MemberState, Versions
     from trio_gossip.services.key_report import KeyAnswer, KeyChangeError, KeyReport
     from trio_gossip.services.key_store import KeyStore
+    from trio_gossip.state_changes import StateChange, StateChanges
     from trio_gossip.subscription import Subscription
     from trio_gossip.transport import Packet, Transport
 
@@ -55,6 +57,8 @@ __all__ = [
     "Candidate",
     "Cluster",
     "ClusterKeys",
+    "ClusterShared",
+    "ClusterState",
     "ClusterStatistics",
     "Config",
     "ConfigError",
@@ -86,6 +90,9 @@ __all__ = [
     "PeerUnreachableError",
     "Reason",
     "RemoteProtocolError",
+    "StateChange",
+    "StateChanges",
+    "StateItem",
     "Subscription",
     "Transport",
     "Versions",
@@ -98,6 +105,7 @@ _MODULES = {
     "addresses": ("Address", "parse_address"),
     "cluster": ("Cluster", "ClusterStatistics", "open_cluster", "serve_cluster"),
     "cluster_keys": ("ClusterKeys",),
+    "cluster_state": ("ClusterShared", "ClusterState", "StateItem"),
     "config": ("Config",),
     "errors": (
         "BroadcastRateError",
@@ -129,6 +137,7 @@ _MODULES = {
     "members": ("Candidate", "Member", "MemberState", "Versions"),
     "services.key_report": ("KeyAnswer", "KeyChangeError", "KeyReport"),
     "services.key_store": ("KeyStore",),
+    "state_changes": ("StateChange", "StateChanges"),
     "subscription": ("Subscription",),
     "transport": ("Packet", "Transport"),
 }

@@ -11,6 +11,7 @@ import trio
 
 from trio_gossip.addresses import Address
 from trio_gossip.cluster_keys import ClusterKeys
+from trio_gossip.cluster_state import ClusterShared, ClusterState
 from trio_gossip.config import Config
 from trio_gossip.driver import Driver
 from trio_gossip.engine import EngineStatistics
@@ -58,6 +59,8 @@ class Cluster:
         self._driver = driver
         self._joiner = joiner
         self._keys = ClusterKeys(driver)
+        self._state = ClusterState(driver)
+        self._shared = ClusterShared(driver)
 
     def __repr__(self) -> str:
         local = self.local
@@ -268,6 +271,16 @@ class Cluster:
         seconds = await self._driver.command(engine.ping, name)
         assert isinstance(seconds, float)
         return seconds
+
+    @property
+    def state(self) -> ClusterState:
+        """Keys of each member: it writes its own, all read all."""
+        return self._state
+
+    @property
+    def shared(self) -> ClusterShared:
+        """Keys of the cluster: every member writes them, the last writer wins."""
+        return self._shared
 
     @property
     def keys(self) -> ClusterKeys:

@@ -43,6 +43,8 @@ from trio_gossip.events import Lagged, MessageReceived, NameConflict
 from trio_gossip.exposure import warn_if_open
 from trio_gossip.history import History
 from trio_gossip.services.keys import Keys
+from trio_gossip.services.state import State
+from trio_gossip.state_changes import StateChangesRegistry
 from trio_gossip.subscription import Subscriptions
 from trio_gossip.unwrapping import raise_unwrapped
 
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
     from trio_gossip.transport import Packet, Transport
 
 logger = logging.getLogger(__name__)
+
+VIRTUAL_WALL: Final = 1_700_000_000.0
+"""Where the wall clock of virtual time begins: a run must not depend on the day."""
 
 SEALED_SECONDS: Final = 60.0
 """That peers seal and this node does not is logged once in so many seconds; the rest is counted."""
@@ -81,6 +86,13 @@ class _Command:
     error: Exception | None = None
 
 
+def wall_ms() -> int:
+    """The wall clock in milliseconds since 1970; on a clock of tests, what it makes of that."""
+    if type(trio.lowlevel.current_clock()).__module__.startswith("trio._core"):
+        return int(1000 * time.time())
+    return int(1000 * (VIRTUAL_WALL + trio.current_time()))
+
+
 def told_address(address: Address) -> Address:
     """An address as it comes back from others: canonical, without an IPv6 scope.
 
@@ -101,6 +113,9 @@ class Driver:
         address = told_address(config.advertise or transport.advertise_address)
         if address.is_wildcard or not address.port:
             raise ConfigError(f"{address} is no address that others can reach; set advertise")
+        self.state_changes = StateChangesRegistry()
+        self.state = State(wall_ms, shown=self.state_changes.publish)
+        keys = () if transport.keyring is None else (Keys(transport.keyring),)
         incarnation = config.incarnation or int(time.time())
         self.engine = Engine(
             config,
@@ -108,7 +123,7 @@ class Driver:
             rng=random.Random(config.seed),
             packet_limit=transport.packet_limit,
             incarnation=incarnation,
-            services=() if transport.keyring is None else (Keys(transport.keyring),),
+            services=(self.state, *keys),
         )
         self.conduits = Conduits(self)
         self._inbox: Inbox[Packet] = Inbox(self.engine.is_urgent)
@@ -156,6 +171,7 @@ class Driver:
         """Nothing moves any more: end iterations, and calls that wait for an end."""
         self._ended.set()
         self.subscriptions.end()
+        self.state_changes.end()
         for waiting in self._commands.values():
             if not waiting.done.is_set():
                 waiting.error = LocalProtocolError("the cluster has stopped")
@@ -284,6 +300,15 @@ class Driver:
         self.subscriptions.publish(event)
 
     # -- commands -----------------------------------------------------------------------
+
+    def tell(self, call: Callable[..., list[Output]], *args: Any) -> None:
+        """Run a command that ends within its turn, and for whose end nobody waits.
+
+        Raises:
+            LocalProtocolError: it was misuse.
+        """
+        self._last_token += 1
+        self.turn(call, *args, token=self._last_token)
 
     async def command(self, call: Callable[..., list[Output]], *args: Any) -> object:
         """Run a command of the engine to its end; abandons it when cancelled.

@@ -1,0 +1,134 @@
+"""``cluster.state`` and ``cluster.shared``: what every member writes and reads."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from trio_gossip import LocalProtocolError, StateChange, StateItem
+
+
+async def settled(*clusters, key, value, of=None):
+    """Wait until all of them show a value."""
+    while any(
+        (each.shared.get(key) if of is None else each.state.get(key, of)) != value
+        for each in clusters
+    ):
+        await trio.sleep(0.01)
+
+
+async def test_a_key_of_one_member_is_read_by_all_and_goes_with_it(
+    gossip_network
+):
+    async with gossip_network.clusters("a", "b", "c") as (a, b, c):
+        a.state.set("load", b"0.5")
+        assert a.state.get("load") == b"0.5"
+        await settled(b, c, key="load", value=b"0.5", of="a")
+        assert b.state.get("load") is None, "that is b's own key"
+        assert b.state.items() == [StateItem("a", "load", b"0.5")]
+        assert b.state.items("lo", a.local) == [StateItem("a", "load", b"0.5")]
+        assert not b.state.items("x")
+        assert a.state.delete("load")
+        assert not a.state.delete("load")
+        await settled(b, c, key="load", value=None, of="a")
+        a.state.set("load", b"0.7")
+        await settled(b, key="load", value=b"0.7", of="a")
+        await gossip_network.crash("a")
+        await b.wait_member("a", state="failed")
+        assert b.state.get("load", "a") == b"0.7"
+        await settled(b, c, key="load", value=None, of="a")
+
+
+async def test_the_last_writer_of_a_shared_key_wins_everywhere(gossip_network):
+    async with gossip_network.clusters("a", "b", "c") as (a, b, c):
+        gossip_network.partition({"a"}, {"b", "c"})
+        a.shared.set("leader", b"a")
+        await trio.sleep(1)
+        b.shared.set("leader", b"b")
+        await settled(c, key="leader", value=b"b")
+        gossip_network.heal()
+        await settled(a, b, c, key="leader", value=b"b")
+        assert c.shared.items() == [StateItem("b", "leader", b"b")]
+        assert c.shared.delete("leader")
+        await settled(a, b, key="leader", value=None)
+
+
+async def test_a_newcomer_has_all_state_soon_after_its_join(gossip_network):
+    async with gossip_network.clusters("a", "b", "c") as (a, b, _):
+        await gossip_network.crash("c")
+        a.state.set("long", b"x" * 65_536)
+        b.shared.set("name", b"production")
+        await trio.sleep(60)
+        newcomer = await gossip_network.restart("c")
+        with trio.fail_after(1):
+            await settled(newcomer, key="long", value=b"x" * 65_536, of="a")
+            await settled(newcomer, key="name", value=b"production")
+
+
+async def test_changes_begin_with_what_there_is_and_miss_nothing(gossip_network):
+    async with gossip_network.clusters("a", "b") as (a, b):
+        a.state.set("x/1", b"one")
+        a.state.set("y", b"other")
+        await settled(b, key="y", value=b"other", of="a")
+        with b.state.changes("x/") as changes, b.shared.changes() as shared:
+            assert await anext(changes) == StateChange("a", "x/1", b"one")
+            a.state.set("x/1", b"two")
+            assert await anext(changes) == StateChange("a", "x/1", b"two")
+            a.shared.set("s", b"1")
+            assert await anext(shared) == StateChange("a", "s", b"1")
+            a.state.set("x/2", b"short-lived")
+            await settled(b, key="x/2", value=b"short-lived", of="a")
+            a.state.delete("x/2")
+            a.state.delete("x/1")
+            a.state.set("x/3", b"three")
+            await settled(b, key="x/3", value=b"three", of="a")
+            assert await anext(changes) == StateChange("a", "x/1", None)
+            assert await anext(changes) == StateChange("a", "x/3", b"three")
+
+
+async def test_a_reader_that_sleeps_holds_one_entry_for_each_key(gossip_network):
+    async with gossip_network.clusters("a") as (a,):
+        with a.state.changes() as changes:
+            for number in range(1000):
+                a.state.set("counter", str(number).encode())
+                a.state.set("gone", b"")
+                a.state.delete("gone")
+            assert await anext(changes) == StateChange("a", "counter", b"999")
+            with trio.move_on_after(1) as scope:
+                await anext(changes)
+            assert scope.cancelled_caught
+
+
+async def test_changes_end_with_the_cluster(gossip_network):
+    async with gossip_network.clusters("a") as (a,):
+        a.state.set("k", b"v")
+        changes = a.state.changes()
+    assert [change async for change in changes] == [StateChange("a", "k", b"v")]
+    assert [change async for change in a.state.changes()] == [StateChange("a", "k", b"v")]
+    with pytest.raises(LocalProtocolError, match="stopped"):
+        a.state.set("k", b"v")
+
+
+async def test_bad_input_gets_one_clear_line(gossip_network):
+    async with gossip_network.clusters("a") as (a,):
+        with pytest.raises(LocalProtocolError, match="1 to 256 bytes"):
+            a.state.set("", b"")
+        with pytest.raises(LocalProtocolError, match="65537 bytes is over the limit"):
+            a.shared.set("k", bytes(65_537))
+        with pytest.raises(TypeError, match="value must be bytes, not str"):
+            a.state.set("k", "text")
+        for call in (
+            lambda: a.state.set(1, b""),
+            lambda: a.state.get(b"k"),
+            lambda: a.shared.items(None),
+            lambda: a.state.changes(1),
+            lambda: a.state.get("k", 3),
+        ):
+            with pytest.raises(TypeError, match="must be text"):
+                call()
+        for number in range(1024):
+            a.state.set(f"k{number}", b"")
+        with pytest.raises(LocalProtocolError, match="the limit is"):
+            a.state.set("one more", b"")
+        a.state.set("k0", b"replaced")
+        a.state.delete("k1")
