@@ -153,18 +153,20 @@ def test_a_write_without_room_raises_and_changes_nothing(
     assert values(one) == {"l": b"456"}
 
 
-def test_a_write_of_a_life_too_many_raises(shared: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_life_too_many_is_refused(shared: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other, third = (shared.make(name) for name in "abc")
+    record = third.set("m", b"", now_ms=NOW)
+    pull(other, third)
+    # It hides the only record of the third, so that only the vector tells of that.
+    other.set("m", b"1", now_ms=NOW + 1)
     monkeypatch.setattr(state_vector, "VECTOR_ENTRIES_MAX", 1)
-    one, other = shared.make("a"), shared.make("b")
-    one.receive(other.set("k", b"1", now_ms=NOW), now_ms=NOW)
+    pull(one, other)
+    assert shared.counts["state_writers_full"] == 1
+    assert one.receive(record, now_ms=NOW) is Outcome.REFUSED
+    assert shared.counts["state_writers_full"] == 2
     with pytest.raises(LocalProtocolError, match="writers"):
         one.set("l", b"", now_ms=NOW)
-    third = shared.make("c")
-    third.set("m", b"", now_ms=NOW)
-    assert one.receive(third.take_news()[0], now_ms=NOW) is Outcome.REFUSED
-    pull(one, third)
-    assert shared.counts["state_writers_full"] == 3
-    assert values(one) == {"k": b"1"}
+    assert values(one) == {"m": b"1"}
 
 
 # -- single records ---------------------------------------------------------------------
@@ -233,6 +235,48 @@ def test_a_refused_record_is_not_adopted_with_the_vector(state: World) -> None:
     assert (intake.stored, intake.refused, intake.is_adopted) == (0, 1, True)
     assert one.seen.top("b", 10) == 0
     assert pull(one, other, now_ms=NOW + 1).stored == 1
+
+
+def test_nothing_is_adopted_of_a_life_of_which_a_record_was_refused(shared: World) -> None:
+    one, other = shared.make("a"), shared.make("b", gen=100)
+    other.set("gone", b"", now_ms=NOW)
+    other.delete("gone", now_ms=NOW)
+    for life in range(OLD_GENERATIONS_MAX + 2):
+        again = shared.make("b", gen=101 + life)
+        again.set(f"k{life}", b"", now_ms=NOW)
+        pull(other, again)
+    pull(again, other)
+    again.collect(now_ms=NOW + 1000)
+    again.set("k", b"", now_ms=NOW + 70_000)
+    again.delete("k0", now_ms=NOW)
+    again.set("late", b"", now_ms=NOW + 70_000)
+    assert again.seen.folds
+    pull(one, again, now_ms=NOW)
+    assert one.seen.folds == {}
+    assert one.seen.top("b", again.gen) < again.seen.top("b", again.gen)
+    pull(one, again, now_ms=NOW + 80_000)
+    assert one.digest == again.digest
+    pull(one, again, now_ms=NOW + 80_000)
+    assert one.digest == again.digest
+
+
+def test_the_floor_of_a_refused_life_is_not_adopted(shared: World) -> None:
+    one, other = shared.make("a"), shared.make("b")
+    other.set("k", b"", now_ms=NOW)
+    other.delete("k", now_ms=NOW)
+    other.collect(now_ms=NOW + 1000)
+    other.set("late", b"", now_ms=NOW + 70_000)
+    pull(one, other)
+    assert one.floors == {}
+    pull(one, other, now_ms=NOW + 70_000)
+    assert one.floors == other.floors == {("b", 10): 2}
+
+
+def test_a_stranger_that_never_wrote_is_not_adopted_either(state: World) -> None:
+    state.strangers = {"b"}
+    one = state.make("a")
+    pull(one, state.make("b"))
+    assert list(one.seen.lives) == ["a"]
 
 
 def test_a_stranger_has_no_state_but_may_have_written_what_is_shared(
@@ -346,7 +390,7 @@ def test_a_former_life_that_cannot_be_outbid_is_counted(state: World) -> None:
 
 def test_a_generation_in_use_twice_is_left(shared: World) -> None:
     former, one, other = (shared.make(name) for name in "aab")
-    for number in range(3):
+    for number in range(4):
         former.set(f"old{number}", b"1", now_ms=NOW)
     pull(other, former)
     one.set("k", b"2", now_ms=NOW)
@@ -356,9 +400,17 @@ def test_a_generation_in_use_twice_is_left(shared: World) -> None:
     pull(one, other)
     pull(other, one)
     assert one.gen > 10
-    assert values(one) == {"k": b"2", "old0": b"1", "old1": b"1", "old2": b"1"}
+    assert values(one) == {"k": b"2", **{f"old{number}": b"1" for number in range(4)}}
     assert one.items() == other.items()
     assert one.digest == other.digest
+
+
+def test_a_generation_in_use_twice_is_left_before_the_first_write(shared: World) -> None:
+    former, one = shared.make("a"), shared.make("a")
+    record = former.set("k", b"1", now_ms=NOW)
+    assert one.receive(record, now_ms=NOW) is Outcome.STORED
+    assert one.gen > 10
+    assert shared.counts == {"state_reborn": 1}
 
 
 def test_a_larger_generation_of_ours_leaves_our_shared_keys_alone(shared: World) -> None:
@@ -419,6 +471,13 @@ def test_who_holds_an_unknown_write_of_a_folded_life_drops_it(shared: World) -> 
     assert ("a", 100) not in away.floors
 
 
+def test_a_replica_needs_no_callbacks() -> None:
+    one = Replica(Plane.STATE, "a", 1, rng=random.Random(1), clock=HybridClock(60_000))
+    record = Record("b", 10, WINDOW + 1, "k", STAMP, b"v")
+    assert one.receive(record, now_ms=NOW) is Outcome.REFUSED
+    assert one.receive(record, now_ms=NOW, in_exchange=True) is Outcome.STORED
+
+
 def test_generations_carry_the_time_and_chance() -> None:
     chance = random.Random(5)
     first, second = (first_generation(NOW, chance) for _ in range(2))
@@ -437,16 +496,17 @@ def test_a_deletion_does_not_come_back_from_who_was_away(plane: Plane) -> None:
     one.set("k", b"1", now_ms=NOW)
     one.set("l", b"2", now_ms=NOW)
     pull(away, one)
+    away.set("own", b"3", now_ms=NOW + 1)
     one.delete("k", now_ms=NOW)
     assert one.collect(now_ms=NOW + 999) == 0
     assert one.collect(now_ms=NOW + 1000) == 1
     pull(late, one)
     pull(late, away)
-    assert values(late) == {"l": b"2"}
+    assert values(late) == {"l": b"2", "own": b"3"}
     # Who learned of the floor at second hand passes it on.
     pull(away, late)
-    assert values(away) == {"l": b"2"}
-    assert away.digest == late.digest == one.digest
+    assert values(away) == {"l": b"2", "own": b"3"}
+    assert away.digest == late.digest
     assert world.counts["state_reset"] == 2
 
 
