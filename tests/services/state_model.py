@@ -41,6 +41,8 @@ class Node:
     deleted: dict[Slot, tuple] = attrs.field(factory=dict)
     """For each slot, the newest tombstone that this life knows of, also by adoption."""
     shown: dict[Slot, tuple] = attrs.field(factory=dict)
+    highest: dict[Slot, tuple] = attrs.field(factory=dict)
+    """For each slot, the newest record that was ever shown here."""
 
 
 @attrs.define(eq=False)
@@ -117,6 +119,11 @@ class Model:
             if node.shown.get(slot) != (before and before.dot):
                 raise Broken(f"{name} told of a change of {slot} from what was not shown")
             node.shown[slot] = after and after.dot
+            if after is not None:
+                order = order_of(self.plane, after)
+                if order <= node.highest.get(slot, (-1,)):
+                    raise Broken(f"{name} shows {after} after something newer: versions go back")
+                node.highest[slot] = order
 
         node.replica = self.make(
             self.plane,

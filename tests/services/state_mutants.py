@@ -25,6 +25,32 @@ class WithoutReset(Intake):
         pass
 
 
+class ResetOfTombstones(Intake):
+    """A reset drops tombstones too, and they leave no floor."""
+
+    def _reset(self, closing: Closing, now_ms: int) -> None:
+        super()._reset(closing, now_ms)
+        for slot in list(self._replica.slots.tombstones):
+            record = self._replica.slots.held[slot].record
+            if record.version <= closing.tops.get((record.writer, record.gen), 0):
+                self._replica.drop(slot)
+
+
+class DeafToHorizons(Intake):
+    """A horizon that is adopted does not move the clock."""
+
+    def take(self, chunk: Chunk, *, now_ms: int) -> list[Record]:
+        clock = self._replica.clock
+        horizon = chunk.closing.horizon if chunk.closing is not None else 0
+        clock.observe = lambda stamp: (
+            None if stamp == horizon else type(clock).observe(clock, stamp)
+        )
+        try:
+            return super().take(chunk, now_ms=now_ms)
+        finally:
+            del clock.observe
+
+
 class WithoutFloor(Replica):
     """Nothing is kept of a tombstone that is collected."""
 
@@ -98,6 +124,8 @@ def by_version(replica: Replica, asked: Vector, cursor: int, chunk_bytes: int) -
 
 MUTANTS: dict[str, dict[str, Any]] = {
     "no reset": {"intake": WithoutReset},
+    "a reset drops tombstones": {"intake": ResetOfTombstones, "ttl_steps": 2},
+    "a horizon does not move the clock": {"intake": DeafToHorizons, "ttl_steps": 1},
     "no floor": {"make": WithoutFloor},
     "no horizon": {"make": WithoutHorizon},
     "no generations": {"make": WithoutGenerations},

@@ -211,7 +211,16 @@ PARTS: list[list[Any]] = [
         chunk_rows({12: 2}, *PARTS, PARTS[4]),
         *(
             chunk_rows({}, *PARTS[:4], ["w", 5, bad])
-            for bad in (b"\x00", b"\x80\x00", b"\x81", b"\xff" * 7 + b"\x01", "x", 1, None)
+            for bad in (
+                b"\x00",
+                b"\x80\x00",
+                b"\x81",
+                b"\xff" * 7 + b"\x01",
+                b"\xff" * 9,
+                "x",
+                1,
+                None,
+            )
         ),
         chunk_rows({}, *PARTS[:4], ["w", 5, b"\xff\xff\xff\xff\xff\xff\x7f"]),
         chunk_rows({}, *PARTS[:4], ["w", 5, b"\x01" * (LISTED_MAX + 1)]),
