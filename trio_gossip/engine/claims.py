@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trio_gossip.codec.messages import Alive, Dead, Suspect
-from trio_gossip.engine.claimed import claimed_member, with_state
+from trio_gossip.engine.claimed import claimed_member, says_the_same, with_state
 from trio_gossip.engine.formulas import confirmations_wanted, suspicion_minimum
 from trio_gossip.engine.suspicion import Suspicion
 from trio_gossip.events import (
@@ -104,7 +104,9 @@ class Claims:
         return self._admission.admits(claim, entry, origin.vouches_for(claim.name))
 
     def _stale_alive(self, claim: Alive, entry: Entry, origin: Origin) -> None:
-        """What we know is as new or newer. Only the member itself is told so."""
+        """What we know is as new or newer. Only the member itself is told so; and of a claim that
+        contradicts ours at the same incarnation, for neither of the two can win: it has to bid.
+        """
         node = self._node
         node.counters.bump("alive_stale")
         held = entry.member
@@ -113,6 +115,10 @@ class Claims:
         news = entry.evidence > claim.incarnation or held.state is not MemberState.ALIVE
         if news and origin.address == claim.address:
             origin.answer(node, claim.name, self._held_against(entry))
+            return
+        contradicts = claim.incarnation == held.incarnation and not says_the_same(claim, held)
+        if contradicts and held.is_active and node.spend_answer():
+            node.outbox.packet(held.address, held.name, claim, piggyback=False)
 
     def _held_against(self, entry: Entry) -> Alive | Suspect | Dead:
         """The claim that makes the member bid higher: it must answer whatever is not below its
