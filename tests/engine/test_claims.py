@@ -7,6 +7,7 @@ import pytest
 from tests.engine.bench import Bench, address_of, alive
 from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import Alive, Dead, Leave, Suspect
+from trio_gossip.engine.node import ANSWERS_MAX
 from trio_gossip.events import (
     MemberFailed,
     MemberJoined,
@@ -50,6 +51,30 @@ def test_the_same_alive_again_changes_nothing() -> None:
     bench.receive("a", alive("a"))
     assert not bench.events
     assert not bench.sent, "an echo is not answered"
+
+
+@pytest.mark.parametrize(
+    "other", [{"address": Address("elsewhere", 7946)}, {"meta": b"other"}], ids=["address", "meta"]
+)
+def test_two_views_of_one_incarnation_are_brought_before_the_member_itself(
+    other: dict[str, object],
+) -> None:
+    # Two members held one at two addresses, both at incarnation 7, and neither could ever win.
+    bench = bench_with("a", "b")
+    claim = alive("a", 1, **other)
+    bench.receive("b", claim)
+    assert bench.messages(Alive, to="a") == [claim], "it has to outbid both"
+    assert not bench.messages(Alive, to="b")
+    assert not bench.events
+    bench.clear()
+    bench.receive("b", Suspect(1, "a", "b"), Suspect(1, "a", "me"), Dead(1, "a", "b"), claim)
+    assert not bench.messages(Alive, to="a"), "a failed one is told what is held against it"
+
+
+def test_one_packet_of_contradictions_does_not_make_us_flood_anybody() -> None:
+    bench = bench_with("a", "b")
+    bench.receive("b", *(alive("a", 1, meta=bytes((n,))) for n in range(100)))
+    assert len(bench.messages(Alive, to="a")) == ANSWERS_MAX
 
 
 def test_a_higher_incarnation_updates_the_meta() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from tests.engine.bench import Bench, address_of, alive
 from tests.engine.exchanging import closes, join, record, table
+from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import (
     Alive,
     Refusal,
@@ -94,6 +96,17 @@ def test_the_states_of_a_table_become_claims() -> None:
     assert {event.reason for event in bench.seen(MemberSuspected)} == {Reason.SYNCED}
     assert len(bench.seen(MemberLeft)) == 1
     assert len(bench.engine.members(all=True)) == 5
+
+
+def test_a_table_with_another_view_of_one_incarnation_reaches_the_member_itself() -> None:
+    bench = Bench()
+    bench.know("a", "b")
+    bench.clear()
+    moved = attrs.evolve(record("a"), address=Address("elsewhere", 7946))
+    bench.frames(join(bench), *table(record("peer"), moved, record("b")))
+    [claim] = [claim for claim in bench.messages(Alive, to="a") if claim.name == "a"]
+    assert claim.address == moved.address
+    assert not [claim for claim in bench.messages(Alive, to="b") if claim.name == "b"]
 
 
 @pytest.mark.parametrize("failure", list(DialFailure))

@@ -14,6 +14,7 @@ from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.refutation import Refutation
 from trio_gossip.engine.relay import Relay
+from trio_gossip.engine.stale import Stale
 from trio_gossip.members import INCARNATION_JUMP_MAX
 
 CODEC = NativeCodec()
@@ -63,7 +64,7 @@ def test_an_alive_claim_that_is_behind_is_answered_high_enough(monkeypatch: pyte
 
         return held_against
 
-    patch(monkeypatch, Claims, "_held_against", make)
+    patch(monkeypatch, Stale, "held_against", make)
     assert objections("answers-owed", low)
 
 

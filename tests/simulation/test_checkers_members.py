@@ -32,20 +32,26 @@ def evidence_falls(monkeypatch):
     return "form work"
 
 
-def equal_alive_is_news(self, claim, entry, origin):
-    if claim.incarnation == entry.member.incarnation and claim.name != self._node.name:
-        self.accept(claim, entry, origin.reason)
+def equal_alive_is_news(original):
+    def alive(self, claim, origin):
+        entry = self._node.table.get(claim.name)
+        if entry is None or entry is self._node.me or claim.incarnation > entry.evidence:
+            original(self, claim, origin)
+        elif claim.incarnation == entry.member.incarnation:
+            self.accept(claim, entry, origin.reason)
+
+    return alive
 
 
 @breaks("claim-order")
 def alive_beats_suspect(monkeypatch):
-    monkeypatch.setattr(Claims, "_stale_alive", equal_alive_is_news)
+    patch(monkeypatch, Claims, "alive", equal_alive_is_news)
     return "form isolate"
 
 
 @breaks("no-resurrection")
 def alive_beats_failed(monkeypatch):
-    monkeypatch.setattr(Claims, "_stale_alive", equal_alive_is_news)
+    patch(monkeypatch, Claims, "alive", equal_alive_is_news)
     return "form work ends"
 
 

@@ -20,6 +20,7 @@ from trio_gossip.engine.prober import Prober
 from trio_gossip.engine.rejoin import Rejoin
 from trio_gossip.engine.relay import Relay
 from trio_gossip.engine.seen import Seen
+from trio_gossip.engine.stale import Stale
 
 breaks, CASES = breaking()
 
@@ -203,7 +204,7 @@ def old_news_are_written_again(monkeypatch):
     def again(self, claim, entry, origin):
         self._node.table.replace(entry, entry.member, now=self._node.now)
 
-    patch(monkeypatch, Claims, "_stale_alive", after(again))
+    patch(monkeypatch, Stale, "alive", after(again))
     return "form work"
 
 

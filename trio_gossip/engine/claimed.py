@@ -28,6 +28,15 @@ def claimed_member(claim: Alive) -> Member:
     )
 
 
+def says_the_same(claim: Alive | Record | Member, member: Member) -> bool:
+    """True when both describe one process: all that a member says of itself but its incarnation."""
+    return (
+        claim.address == member.address
+        and claim.meta == member.meta
+        and claim.versions == member.versions
+    )
+
+
 def with_state(member: Member, state: MemberState, incarnation: int) -> Member:
     """The same member in another state (attrs.evolve costs twice as much)."""
     return Member(member.name, member.address, state, incarnation, member.meta, member.versions)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trio_gossip.codec.messages import Alive, Dead, Suspect
 from trio_gossip.engine.claimed import claimed_member, with_state
 from trio_gossip.engine.formulas import confirmations_wanted, suspicion_minimum
+from trio_gossip.engine.stale import Stale
 from trio_gossip.engine.suspicion import Suspicion
 from trio_gossip.events import (
     MemberFailed,
@@ -59,6 +60,7 @@ class Claims:
         self._takeover = takeover
         self.suspicions: dict[str, Suspicion] = {}
         self._returns = returns
+        self._stale = Stale(node, returns)
         self.forget: Callable[[str], None] = lambda _: None
         """Told of each member that is reaped."""
         takeover.accept = self.accept
@@ -76,11 +78,11 @@ class Claims:
         if entry is None:
             self._newcomer(claim, origin)
         elif claim.incarnation <= entry.evidence:
-            self._stale_alive(claim, entry, origin)
+            self._stale.alive(claim, entry, origin)
         elif claim.incarnation - entry.evidence > self._jump_max(entry, origin):
             node.counters.bump("alive_implausible")
             if origin.address != entry.member.address:
-                self._ask_for_claim(entry)  # at first hand there is nobody better to ask
+                self._stale.ask_for_claim(entry)  # at first hand there is nobody better to ask
         elif self._takeover.must_verify(claim, entry, origin):
             self._takeover.verify(claim, entry, origin)
         elif self._is_admitted(claim, entry, origin):
@@ -114,49 +116,10 @@ class Claims:
     def _is_admitted(self, claim: Alive, entry: Entry | None, origin: Origin) -> bool:
         return self._admission.admits(claim, entry, origin.vouches_for(claim.name))
 
-    def _stale_alive(self, claim: Alive, entry: Entry, origin: Origin) -> None:
-        """What we know is as new or newer. Only the member itself is told so."""
-        node = self._node
-        node.counters.bump("alive_stale")
-        held = entry.member
-        # Only what makes the other side move: answering an equal claim with our own view lets
-        # two members that were told different addresses of a third answer each other for ever.
-        news = entry.evidence > claim.incarnation or held.state is not MemberState.ALIVE
-        if news and origin.address == claim.address:
-            origin.answer(node, claim.name, self._held_against(entry))
-        elif (
-            held.state is MemberState.FAILED
-            and origin.reason is Reason.SYNCED
-            and held.address == claim.address
-        ):
-            self._returns.ask(Dead(entry.evidence, held.name, node.name), held.address)
-
-    def _held_against(self, entry: Entry) -> Alive | Suspect | Dead:
-        """The claim that makes the member bid higher: it must answer whatever is not below its
-        own incarnation, so ``evidence`` is what it has to exceed.
-        """
-        member = entry.member
-        if member.state is MemberState.LEFT:
-            return Dead(entry.evidence, member.name, member.name)
-        if member.state is MemberState.FAILED:
-            return Dead(entry.evidence, member.name, self._node.name)
-        if member.state is MemberState.SUSPECT:
-            return Suspect(entry.evidence, member.name, self._node.name)
-        return Alive(entry.evidence, member.name, member.address, member.meta, member.versions)
-
     @staticmethod
     def _jump_max(entry: Entry, origin: Origin) -> int:
         at_first_hand = origin.address == entry.member.address
         return OWN_JUMP_MAX if at_first_hand else ALIVE_JUMP_MAX
-
-    def _ask_for_claim(self, entry: Entry) -> None:
-        """Have a member say itself at which incarnation it is: it answers an old accusation with
-        its own claim, and that comes from its own address. So hearsay cannot take a member
-        far away from what some have heard, nor lock it out where it was taken.
-        """
-        member = entry.member
-        question = Suspect(member.incarnation, member.name, self._node.name)
-        self._node.outbox.packet(member.address, member.name, question, piggyback=False)
 
     def accept(self, claim: Alive, entry: Entry, reason: Reason) -> None:
         """Believe a newer alive claim."""
@@ -241,7 +204,7 @@ class Claims:
             and accuser is not None
             and accuser.member.address == origin.address
         ):
-            origin.answer(node, claim.accuser, self._held_against(entry))
+            origin.answer(node, claim.accuser, self._stale.held_against(entry))
 
     def _confirm(self, claim: Suspect, tried: tuple[str, ...]) -> None:
         node = self._node

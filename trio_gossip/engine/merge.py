@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from trio_gossip.codec.messages import Alive, Dead, Suspect
-from trio_gossip.engine.claimed import STATE_BY_NUMBER
+from trio_gossip.engine.claimed import STATE_BY_NUMBER, says_the_same
 from trio_gossip.engine.origin import Origin
 from trio_gossip.events import Reason
 from trio_gossip.members import MemberState
@@ -77,8 +77,8 @@ class Merge:
         job.done(job.diverged)
 
     def _is_known(self, record: Record) -> bool:
-        """True when both sides hold a member alive at one incarnation: the ordinary case, and of
-        most records in a cluster at rest. No rule has anything to say about it.
+        """True when both sides hold a member alive in one version: the ordinary case, and
+        of most records in a cluster at rest. No rule has anything to say about it.
         """
         node = self._node
         entry = node.table.get(record.name)
@@ -86,6 +86,7 @@ class Merge:
             entry is not None
             and entry.evidence == record.incarnation
             and entry.member.state is MemberState.ALIVE
+            and says_the_same(record, entry.member)
             and STATE_BY_NUMBER[record.state] is MemberState.ALIVE
             and entry is not node.me
         )

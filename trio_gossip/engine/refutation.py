@@ -6,7 +6,7 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from trio_gossip.engine.claimed import with_state
+from trio_gossip.engine.claimed import says_the_same, with_state
 from trio_gossip.events import NameConflict
 from trio_gossip.members import (
     INCARNATION_MAX,
@@ -61,12 +61,7 @@ class Refutation:
         mine = node.me.member
         if node.leaving or mine.state is MemberState.LEFT or claim.incarnation < mine.incarnation:
             return
-        if (
-            claim.incarnation == mine.incarnation
-            and claim.address == mine.address
-            and claim.meta == mine.meta
-            and claim.versions == mine.versions
-        ):
+        if claim.incarnation == mine.incarnation and says_the_same(claim, mine):
             return
         if claim.incarnation - mine.incarnation > OWN_JUMP_MAX:
             node.counters.bump("alive_implausible")

@@ -10,6 +10,7 @@ from trio_gossip.engine.core import Engine
 from trio_gossip.engine.origin import Origin
 from trio_gossip.engine.refutation import Refutation
 from trio_gossip.engine.relay import Relay
+from trio_gossip.engine.stale import Stale
 from trio_gossip.members import MemberState
 
 
@@ -186,7 +187,7 @@ def a_stale_alive_is_not_answered(patch: Patch) -> None:
     def stale(original, self, claim, entry, origin):
         self._node.counters.bump("alive_stale")
 
-    patch.wrap(Claims, "_stale_alive", stale)
+    patch.wrap(Stale, "alive", stale)
 
 
 @mutant(
@@ -225,7 +226,7 @@ def the_answer_is_one_too_low(patch: Patch) -> None:
         claim.incarnation = max(1, claim.incarnation - 1)
         return claim
 
-    patch.wrap(Claims, "_held_against", held)
+    patch.wrap(Stale, "held_against", held)
 
 
 @mutant(

@@ -249,10 +249,23 @@ class NoStaleNews(Checker):
 
     Judged are packets of queued news, as for ``gossip-fair``, and what rides along behind the
     head of other packets that are no answers. Not judged once strangers' packets were let in, nor
-    where two names are at one address.
+    where two names are at one address. A turn may pack its packet before it learns better: what
+    the row was at the start of this instant will do.
     """
 
     name: ClassVar[str] = "no-stale-news"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._raised: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def changed(
+        self, process: Process, name: str, before: Member | None, after: Member | None
+    ) -> None:
+        now = self.simulation.now
+        pair = (process.name, name)
+        if before is not None and self._raised.get(pair, (-1.0, 0))[0] != now:
+            self._raised[pair] = (now, before.incarnation)
 
     def news_sent(
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
@@ -265,9 +278,14 @@ class NoStaleNews(Checker):
             if not isinstance(message, Alive | Suspect | Dead):
                 continue
             row = table.get(message.name)
-            if row is not None and message.incarnation < row.member.incarnation:
+            if row is not None and message.incarnation < self._known_before(process, row.member):
                 self.wrong(f"{process.name} tells {message}, and holds {row.member}")
             elif isinstance(message, Alive) and message.name == there and not _shared(table, row):
                 self.wrong(f"{process.name} tells {there} what it said: {message}")
             else:
                 self.ok()
+
+    def _known_before(self, process: Process, member: Member) -> int:
+        """The incarnation of the row when this instant began."""
+        changed, incarnation = self._raised.get((process.name, member.name), (-1.0, 0))
+        return incarnation if changed == self.simulation.now else member.incarnation
