@@ -346,12 +346,30 @@ def test_a_relay_pings_members_at_their_own_address_only() -> None:
     bench.know("asker", "target")
     bench.clear()
     victim = Address("h-victim", 9)
-    bench.receive("asker", IndirectPing(1, "target", victim, "asker", 500))
+    bench.receive("asker", IndirectPing(1, "target", address_of("target"), "asker", 500))
     bench.receive("asker", IndirectPing(2, "nobody", victim, "asker", 500))
     bench.receive("asker", IndirectPing(3, "me", address_of("me"), "asker", 500))
     bench.receive(victim, IndirectPing(4, "target", address_of("target"), "asker", 500))
     assert {sent.address for sent in bench.sent} == {address_of("target")}
     assert bench.count("relay_refused") == 3
+
+
+@pytest.mark.parametrize("want_nack", [True, False])
+def test_a_relay_does_not_say_that_a_member_answers_at_an_address_where_it_is_not(
+    want_nack: bool,
+) -> None:
+    # One member believed a forged move. Its helpers pinged the name where it really was and passed
+    # on the answers, so it never suspected what it held, and kept the wrong address for good.
+    bench = Bench()
+    bench.know("asker", "target")
+    bench.clear()
+    request = IndirectPing(1, "target", Address("h-forged", 9), "asker", 500, want_nack)
+    bench.receive("asker", request)
+    assert {sent.address for sent in bench.sent} <= {address_of("asker")}
+    assert bench.messages(Nack, to="asker") == [Nack(1)] * want_nack
+    assert bench.count("relay_elsewhere") == 1
+    bench.wait(1.0)
+    assert len(bench.messages(Nack)) == want_nack
 
 
 def test_the_number_of_relayed_pings_is_bounded() -> None:
