@@ -72,12 +72,12 @@ class SuspectIsTold(Checker):
 class RelayInTime(Checker):
     """A helper that takes a request answers it, with an ack or a nack, within the time that the
     requester has left (Lifeguard section IV-A: a nack that comes later is none). One of a stranger
-    it refuses (memberlist pings anything for anybody). For a target that it holds at another address
-    than the requester it passes on no ack, which would make a wrong address pass for a good one.
+    it refuses (memberlist pings anything for anybody). For a target that it holds at another
+    address than the requester it passes on no ack: a wrong address would pass for a good one.
 
     Demanded when helper and requester, and helper and target, know each other, up to sixteen
-    requests of one requester; how soon, where both hold the target at one address. In the helper's engine time; lateness that is no stall is allowed.
-    A slow process is not judged.
+    requests of one requester; how soon, where both hold the target at one address. In the
+    helper's engine time; lateness that is no stall is allowed. A slow process is not judged.
     """
 
     name: ClassVar[str] = "relay-in-time"
