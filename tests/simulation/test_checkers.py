@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.forming import OF_SEALED
 from trio_gossip.addresses import Address
 from trio_gossip.codec import NativeCodec
-from trio_gossip.codec.messages import Ping
+from trio_gossip.codec.messages import IndirectPing, Ping
 from trio_gossip.testing.checkers.base import Findings
 from trio_gossip.testing.checkers.catalogue import ALL, attach
 from trio_gossip.testing.checkers.sealed import sealed
@@ -133,6 +133,24 @@ def ask_as_a_stranger(simulation, name):
     codec = NativeCodec()
     packet = codec.pack([codec.encode(Ping(1, name, "nobody"))])
     simulation.inject(name, packet, STRANGER)
+
+
+def ask_misled(simulation, asker, helper, target):
+    """A member asks for help with another one, which it holds at a wrong address."""
+    codec = NativeCodec()
+    request = IndirectPing(1, target, MOVED, asker, 500)
+    source = simulation.processes[asker].address
+    simulation.inject(helper, codec.pack([codec.encode(request)]), source)
+    simulation.run(2.0)
+
+
+def test_a_helper_that_holds_the_target_elsewhere_troubles_no_checker():
+    story = Story(*ALL)
+    story.form()
+    ask_misled(story.simulation, "a", "b", "c")
+    story.settle()
+    assert not story.findings.violations
+    assert story.simulation.processes["b"].engine.statistics().counters["relay_elsewhere"] == 1
 
 
 def test_a_correct_cluster_troubles_no_checker_and_gives_each_something_to_check():

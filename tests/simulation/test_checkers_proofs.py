@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.test_checkers import Story, ask_as_a_stranger
+from tests.simulation.test_checkers import Story, ask_as_a_stranger, ask_misled
 from trio_gossip.testing.checkers.catalogue import ALL
 from trio_gossip.testing.checkers.counting import EndlessTurnsError
 
@@ -66,6 +66,7 @@ def notices(name, break_it, monkeypatch):
         "wait": lambda: story.settle(300.0),
         "rest": lambda: story.settle(30.0),
         "time": lambda: story.simulation.run(60.0),
+        "misled": lambda: ask_misled(story.simulation, "a", "b", "c"),
         "stranger": lambda: ask_as_a_stranger(story.simulation, "a"),
     }
     with contextlib.suppress(*NOT_OURS):

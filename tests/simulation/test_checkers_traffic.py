@@ -76,6 +76,20 @@ def nacks_come_late(monkeypatch):
 
 
 @breaks("relay-in-time")
+def relays_ask_a_name_wherever_it_is(monkeypatch):
+    def make(original):
+        def request(self, message, source):
+            entry = self._node.table.get(message.target)
+            message.address = message.address if entry is None else entry.member.address
+            original(self, message, source)
+
+        return request
+
+    patch(monkeypatch, Relay, "request", make)
+    return "form misled"
+
+
+@breaks("relay-in-time")
 def nacks_never_come(monkeypatch):
     monkeypatch.setattr(Relay, "timeout", nothing)
     return "form ends"

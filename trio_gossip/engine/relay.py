@@ -77,7 +77,8 @@ class Relay:
         """A member asks us to ping a third one: only one that we know, at its own address.
 
         A target address out of the request, or an answer to a stranger, would make us a tool
-        to send packets at anybody.
+        to send packets at anybody. And who holds the member elsewhere must not hear that it
+        answers: it answers us, and a wrong address would be taken for a good one for ever.
         """
         node = self._node
         entry = node.table.get(message.target)
@@ -89,6 +90,11 @@ class Relay:
             or len(self._open) >= RELAYS_MAX
         ):
             node.counters.bump("relay_refused")
+            return
+        if entry.member.address != message.address:
+            node.counters.bump("relay_elsewhere")
+            if message.want_nack:
+                node.answer(source, message.source, Nack(message.sequence))
             return
         sequence = node.questions.ask(self._acked)
         if sequence is None:

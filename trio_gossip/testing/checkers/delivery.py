@@ -105,10 +105,11 @@ class BroadcastToAll(Checker):
     a hundred with ten members, more with fewer and under loss, and what misses one often misses
     others too.
 
-    Expected is a delivery to each process that has run for ten seconds, runs on for as long and
-    holds the origin at its present life; while the origin runs on, and no link that leads from it
-    is cut (of five members with one dead, that takes half of its four transmissions); while both
-    count as many members as run, and few more; and only if neither is excused meanwhile.
+    Expected is a delivery to each process that has run for ten seconds, runs on for as long without
+    leaving (who has left may run on) and holds the origin at its present life; while the origin
+    runs on, and no link that leads from it is cut (of five members with one dead, that takes half
+    of its four transmissions); while both count as many members as run, and few more; and only if
+    neither is excused meanwhile.
 
     Not judged in runs in which a broadcast was dropped by a full queue or did not fit a packet, nor
     with the local preset, whose two transmissions are made for a network that loses nothing.
@@ -154,6 +155,7 @@ class BroadcastToAll(Checker):
         return (
             self.simulation.now - process.started_at > PRESENT_SECONDS
             and process.can_run
+            and not is_leaving(process)
             and self._sees_all(process)
             and evidence_of(process, message.origin) >= message.epoch
             and not self.simulation.excuses.covers(process.name)
@@ -183,7 +185,8 @@ class BroadcastToAll(Checker):
                 self._awaited.remove(awaited)  # it may have told nobody, or hardly anybody
                 continue
             for process in list(awaited.by):
-                if not process.running or covers(process.name) or covers(awaited.origin):
+                gone = not process.running or is_leaving(process)
+                if gone or covers(process.name) or covers(awaited.origin):
                     del awaited.by[process]
                     awaited.expected -= 1
             if self.simulation.now - awaited.at > SPREAD_SECONDS:

@@ -48,8 +48,9 @@ class NoFalseFailure(Checker):
     or was paused for long accuses others wrongly), nor when the accusation is of a former
     life or of an incarnation that two lives had. Nor with the local preset, whose two
     transmissions are made for a network that loses nothing: a refutation may miss somebody. Nor
-    when the observer counts less than half of those that run: its join failed, and it has nobody
-    to ask for help.
+    when the observer or the member counts less than half of those that run: its join failed. Such
+    an observer has nobody to ask for help. Such a member has nobody to tell that it lives, and
+    may answer strangers with no more bytes than they sent, less than a refutation takes.
     """
 
     name: ClassVar[str] = "no-false-failure"
@@ -74,7 +75,9 @@ class NoFalseFailure(Checker):
         if self._ledger.lives_at(member.name, member.incarnation) != [subject]:
             self.ok()
             return
-        if process.config.retransmit_mult < TRANSMISSIONS or self._is_alone(process):
+        if process.config.retransmit_mult < TRANSMISSIONS:
+            return
+        if self._is_alone(process) or self._is_alone(subject):
             return
         covers = self.simulation.excuses.covers
         if any(map(covers, (member.name, process.name, *event.accusers))):

@@ -72,11 +72,12 @@ class SuspectIsTold(Checker):
 class RelayInTime(Checker):
     """A helper that takes a request answers it, with an ack or a nack, within the time that the
     requester has left (Lifeguard section IV-A: a nack that comes later is none). One of a stranger
-    it refuses (memberlist pings anything for anybody).
+    it refuses (memberlist pings anything for anybody). For a target that it holds at another
+    address than the requester it passes on no ack: a wrong address would pass for a good one.
 
     Demanded when helper and requester, and helper and target, know each other, up to sixteen
-    requests of one requester. In the helper's engine time; lateness that is no stall is allowed.
-    A slow process is not judged.
+    requests of one requester; how soon, where both hold the target at one address. In the
+    helper's engine time; lateness that is no stall is allowed. A slow process is not judged.
     """
 
     name: ClassVar[str] = "relay-in-time"
@@ -86,10 +87,15 @@ class RelayInTime(Checker):
         self._request: tuple[Process, IndirectPing, Address, int] | None = None
         self._open: dict[Process, dict[tuple[Address, int], float]] = {}
         self._stranger: tuple[Process, Address, int] | None = None
+        self._elsewhere: dict[Process, dict[tuple[Address, int], str]] = {}
 
     def request_arrived(self, process: Process, request: IndirectPing, source: Address) -> None:
         knows = node_of(process).table.knows_address(source)
-        if request.want_nack and knows and process.engine.member(request.target) is not None:
+        row = process.engine.member(request.target)
+        if row is not None and row.address != request.address:
+            held = self._elsewhere.setdefault(process, {})
+            held[source, request.sequence] = request.target
+        elif request.want_nack and knows and row is not None:
             self._request = (process, request, source, _refused(process))
         self._stranger = None if knows else (process, source, _refused(process))
 
@@ -106,9 +112,14 @@ class RelayInTime(Checker):
             self._open.setdefault(process, {})[source, request.sequence] = due
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
-        waiting = self._open.get(process)
-        if not waiting or first_code(data) not in ANSWERS:
+        waiting = self._open.get(process, {})
+        elsewhere = self._elsewhere.get(process, {})
+        if not (waiting or elsewhere) or first_code(data) not in ANSWERS:
             return
+        for message in messages_of(data):
+            if isinstance(message, Ack) and (address, message.sequence) in elsewhere:
+                name = elsewhere.pop((address, message.sequence))
+                self.wrong(f"{process.name} says that {name} answers where it does not hold it")
         if process.turn_seconds:
             waiting.clear()
             return
@@ -127,6 +138,7 @@ class RelayInTime(Checker):
 
     def ended(self, process: Process, how: str) -> None:
         self._open.pop(process, None)
+        self._elsewhere.pop(process, None)
 
     def tick(self) -> None:
         for process, waiting in self._open.items():

@@ -10,6 +10,7 @@ from trio_gossip.engine import Complete, OpenExchange
 from trio_gossip.testing.checkers.convergence import AfterFaults
 from trio_gossip.testing.checkers.expected import push_pull_seconds
 from trio_gossip.testing.checkers.inside import active_of, node_of, suspicions_of
+from trio_gossip.testing.checkers.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,12 @@ class Quiescence(AfterFaults):
     included, with nothing queued, for fifteen seconds. And the queues of all who count three
     members are empty when no row has changed anywhere for twenty, unless they suspect somebody,
     whom one more may accuse.
+
+    Not demanded while a command of an application is under way: a change of keys that nobody waits
+    for any more gives back its leases a while later, one stream for each member. That commands end
+    is what ``commands-complete`` is for. Nor before each process has had a whole probe interval,
+    in its own pace, since the last thing that happened: a probe that was lost under the faults
+    fails when its round ends, and that takes an unhealthy process up to nine intervals (Lifeguard).
     """
 
     name: ClassVar[str] = "quiescence"
@@ -55,11 +62,19 @@ class Quiescence(AfterFaults):
         self._news: str = ""
         self._said: dict[Process, tuple[int, int]] = {}
         self._dials: dict[Process, int] = {}
+        self._pace = Pace()
+        self._paces: dict[Process, float] = {}
+        """How far each process had come at the first look after the last thing that happened."""
+
+    def ended(self, process: Process, how: str) -> None:
+        super().ended(process, how)
+        self._pace.forget(process)
 
     def disturbed(self) -> None:
         super().disturbed()
         self._equal_since = self._resting = None
         self._news = ""
+        self._paces.clear()
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
@@ -103,7 +118,7 @@ class Quiescence(AfterFaults):
         now = self.simulation.now
         if now - max(self._calm, self._last_change) > QUEUE_SECONDS:
             self._look_at_queues()
-        if not self._is_equal():
+        if not self._is_left_alone() or not self._is_equal():
             self._equal_since = self._resting = None
             return
         if self._equal_since is None:
@@ -132,6 +147,17 @@ class Quiescence(AfterFaults):
                 self.wrong(f"{process.name} opened {dials} streams in {seconds:.0f} quiet seconds")
                 self.disturbed()
                 return
+
+    def _is_left_alone(self) -> bool:
+        """True when nothing goes on that began before: no command, and no probe."""
+        processes = self.simulation.processes.values()
+        self._pace.step(self.simulation)
+        if not self._paces:
+            self._paces = {process: self._pace.intervals(process) for process in processes}
+        probed = all(
+            self._pace.intervals(process) - since > 1.0 for process, since in self._paces.items()
+        )
+        return probed and not any(node_of(process).outbox.commands for process in processes)
 
     def _is_equal(self) -> bool:
         """True when no news can be left: equal tables and empty queues."""

@@ -53,8 +53,9 @@ def _sealing(stage: Stage) -> Sealing:
 class Rotation:
     """An operator who installs, uses and removes, and begins anew with whatever went wrong.
 
-    Should the member on which it works go away, it goes on with another one. It never gives up
-    before the step ends; a half of a rotation locks nobody out.
+    Should the member on which it works go away, it goes on with another one. It works on none
+    that misses somebody, and waits if all do. It never gives up before the step ends; a half of
+    a rotation locks nobody out.
 
     Args:
         stage: the cluster.
@@ -127,9 +128,18 @@ class Rotation:
             if process is None or not process.can_run:
                 continue
             alive = process.engine.local.state is MemberState.ALIVE
-            if alive and seal_of(process).key_ids[0] in self._known:
+            known = seal_of(process).key_ids[0] in self._known
+            if alive and known and self._misses_nobody(process):
                 return process
         return None
+
+    def _misses_nobody(self, process: Process) -> bool:
+        """True when a change reaches all that must have it. Who is not counted is not asked: others
+        that count it could not open what it seals from then on, and would declare it failed.
+        """
+        counted = process.active_names()
+        covers = self._stage.simulation.excuses.covers
+        return all(name in counted or covers(name) for name in self._stage.all_present())
 
     def _judge(self, complete: Complete | None) -> float:
         """Choose what comes next; returns after how many seconds."""
@@ -166,8 +176,9 @@ def hand_over_files(stage: Stage) -> None:
     source = next(seal for seal in seals.values() if seal.key_ids[0] == common)
     for name, seal in seals.items():
         mine = seal.key_ids[0]
+        # Two that were away together know the key of each other, and that brings up neither.
         if mine != common and not any(
-            other is not seal and other.brings_up(mine) for other in seals.values()
+            other.key_ids[0] == common and other.brings_up(mine) for other in seals.values()
         ):
             stage.simulation.note("locked out", [name], "gets the key file of the others")
             stage.crash(name)
