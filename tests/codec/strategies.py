@@ -12,6 +12,7 @@ from trio_gossip.codec.frames import RECORDS_MAX, REFUSAL_TEXT_MAX
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     Conflict,
     Dead,
@@ -36,7 +37,7 @@ from trio_gossip.codec.messages import (
     SyncOpen,
     UserMessage,
 )
-from trio_gossip.codec.wire import BUDGET_MS_MAX
+from trio_gossip.codec.wire import BUDGET_MS_MAX, PARCEL_BYTES_MAX
 from trio_gossip.members import INCARNATION_MAX, META_BYTES_MAX, NAME_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
     UserMessage: st.builds(UserMessage, names, payloads),
     Leave: st.builds(Leave, uint32, incarnations, names),
     Conflict: st.builds(Conflict, names, addresses, addresses),
+    Announce: st.builds(
+        Announce, names, incarnations, incarnations, st.integers(1, PARCEL_BYTES_MAX)
+    ),
 }
 """Every message that this version sends."""
 

@@ -11,6 +11,7 @@ from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     Conflict,
     Dead,
@@ -106,6 +107,10 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
     (
         Conflict("b", IPV4, IPV6),
         "8201840a6162460a0000021f0a5220010db80000000000000000000000021f0a",
+    ),
+    (
+        Announce("a", INCARNATION, 1, 5000),
+        "8201850f61611a6553f10001191388",
     ),
 ]
 """One message, and the packet that holds only it."""

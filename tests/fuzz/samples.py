@@ -10,6 +10,7 @@ from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     Conflict,
     Dead,
@@ -50,6 +51,7 @@ MESSAGES: list[Message] = [
     UserMessage("a", b"hello"),
     Leave(9, 1, "a"),
     Conflict("a", A, Address("host.example", 1)),
+    Announce("a", 1, 3, 5000),
 ]
 
 _ROW = Record("c", Address("10.0.0.7", 7946), b"meta", VERSIONS_DEFAULT, 3, 1)

@@ -14,6 +14,9 @@ import attrs
 
 from trio_gossip.addresses import Address
 
+PARCEL_BYTES_MAX: Final = 64 * 1024
+"""Most bytes of a broadcast that is announced; they travel in one answer of a service."""
+
 BUDGET_MS_MAX: Final = 600_000
 """Longest time a helper may be asked to try: ten minutes."""
 
@@ -143,6 +146,17 @@ class Conflict:
 
 
 @attrs.define(slots=True, weakref_slot=False)
+class Announce:
+    """I have a broadcast of ``size`` bytes, too long for gossip: ask me for it by stream."""
+
+    code: ClassVar[int] = 15
+    origin: str
+    epoch: int
+    counter: int
+    size: int
+
+
+@attrs.define(slots=True, weakref_slot=False)
 class Unknown:
     """A message of a later version, kept only to be counted."""
 
@@ -161,6 +175,7 @@ Message: TypeAlias = (
     | UserMessage
     | Leave
     | Conflict
+    | Announce
     | Unknown
 )
 """What a packet carries."""

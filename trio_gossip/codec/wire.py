@@ -18,8 +18,10 @@ from trio_gossip.codec.fields import pack_address
 from trio_gossip.codec.frames import FRAME_CODERS, FrameDecoder, frame_header
 from trio_gossip.codec.messages import (
     BUDGET_MS_MAX,
+    PARCEL_BYTES_MAX,
     Ack,
     Alive,
+    Announce,
     Broadcast,
     Conflict,
     Dead,
@@ -142,8 +144,11 @@ def _decode_message(item: list[Any]) -> Message:
     if type(code) is not int or not 0 <= code <= 255:
         raise DecodeError("shape")
     if code >= len(_DECODERS):
-        return Unknown(code)  # a later version's message; the rest of the packet is good
-    length, decode = _DECODERS[code]
+        if code != Announce.code:
+            return Unknown(code)  # a later version's message; the rest of the packet is good
+        length, decode = 5, _announce
+    else:
+        length, decode = _DECODERS[code]
     if len(item) != length:
         raise DecodeError("shape")
     return decode(item)
@@ -188,6 +193,13 @@ def _broadcast(f: list[Any]) -> Broadcast:
         fields.incarnation(f[3]),
         fields.data(f[4], PACKET_BYTES_MAX),
     )
+
+
+def _announce(f: list[Any]) -> Announce:
+    size = fields.uint32(f[4])
+    if not 0 < size <= PARCEL_BYTES_MAX:
+        raise DecodeError("field")
+    return Announce(fields.name(f[1]), fields.incarnation(f[2]), fields.incarnation(f[3]), size)
 
 
 _DECODERS: Final[tuple[tuple[int, Callable[[list[Any]], Message]], ...]] = (
@@ -243,6 +255,7 @@ _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     Broadcast: lambda m: dumps([7, m.origin, m.epoch, m.counter, m.payload]),
     UserMessage: lambda m: dumps([8, m.sender, m.payload]),
     Leave: lambda m: dumps([9, m.sequence, m.incarnation, m.name]),
+    Announce: lambda m: dumps([15, m.origin, m.epoch, m.counter, m.size]),
     Conflict: lambda m: dumps([10, m.name, pack_address(m.holder), pack_address(m.other)]),
 }
 
