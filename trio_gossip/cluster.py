@@ -212,11 +212,13 @@ class Cluster:
         member itself.
 
         Args:
-            payload: must fit a packet beside a few bytes of header.
+            payload: at most 65,536 bytes. One of more than ``lazy_bytes`` is announced, and
+                members fetch it from each other by stream; with ``lazy_bytes=65536`` each must fit
+                a packet beside a few bytes of header.
             key: a broadcast of the same key that is still queued here is replaced.
 
         Raises:
-            LocalProtocolError: it does not fit a packet, or this member has left.
+            LocalProtocolError: it is too long, or this member has left.
             BroadcastRateError: this member has sent more than ``broadcast_rate`` and
                 ``broadcast_burst`` allow. Sleep for its ``retry_after`` and call again, or drop it.
         """

@@ -128,6 +128,9 @@ class Config:
     state_share: float = 0.25
     """Share of the bytes of gossip that news of state gets when membership and messages have much
     to tell as well."""
+    lazy_bytes: int = 1024
+    """Own broadcasts longer than this, or than a packet, are announced by gossip and fetched by
+    stream: they cross each member about once. With 65536 none is, and each must fit a packet."""
     broadcast_share: float = 0.25
     """Share of each packet that is the user lane's when membership news competes for it."""
     message_bytes_max: int = 20 * 1024 * 1024

@@ -12,6 +12,7 @@ from trio_gossip.codec.frames import RECORDS_MAX, REFUSAL_TEXT_MAX
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     BucketRows,
     BucketSums,
@@ -40,7 +41,7 @@ from trio_gossip.codec.messages import (
     UserMessage,
 )
 from trio_gossip.codec.summary import EQUAL, EXPLAINED, PLANES_MAX, SUMMARY_BYTES, pack_sums
-from trio_gossip.codec.wire import BUDGET_MS_MAX
+from trio_gossip.codec.wire import BUDGET_MS_MAX, PARCEL_BYTES_MAX
 from trio_gossip.members import INCARNATION_MAX, META_BYTES_MAX, NAME_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -141,6 +142,9 @@ messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
     BucketSums: st.builds(BucketSums, uint32, names, items(4, 64, 64)),
     BucketRows: st.builds(BucketRows, uint32, names, st.integers(0, 2**64 - 1), items(7, 0, 40)),
     BucketWants: st.builds(BucketWants, uint32, names, items(3, 0, 40), items(3, 0, 40)),
+    Announce: st.builds(
+        Announce, names, incarnations, incarnations, st.integers(1, PARCEL_BYTES_MAX)
+    ),
 }
 """Every message that this version sends."""
 

@@ -105,6 +105,7 @@ COUNTS = {
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
     "broadcast_burst": (1, 1048576),
+    "lazy_bytes": (0, 65536),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }
 

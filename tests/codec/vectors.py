@@ -11,6 +11,7 @@ from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     BucketRows,
     BucketSums,
@@ -139,6 +140,10 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
     (
         BucketWants(1, "a", SUMMARY[:3], SUMMARY[3:6]),
         "8201850d0161614301020343040506",
+    ),
+    (
+        Announce("a", INCARNATION, 1, 5000),
+        "8201850f61611a6553f10001191388",
     ),
 ]
 """One message, and the packet that holds only it."""

@@ -76,8 +76,21 @@ async def test_a_broadcast_with_the_key_of_a_queued_one_replaces_it(world: World
     assert received == {b"newest", b"other"}
 
 
+async def test_a_long_broadcast_reaches_the_others_by_stream(world: World) -> None:
+    a, b, c = await world.cluster_of("abc")
+    payload = bytes(range(256)) * 256
+    with b.events() as of_b, c.events() as of_c:
+        a.broadcast(payload)
+        for events in (of_b, of_c):
+            message = await soon(next_message, events)
+            assert (message.sender, message.payload) == ("a", payload)
+            assert message.delivery is Delivery.BROADCAST
+    with pytest.raises(LocalProtocolError, match="over the limit of 65536 bytes"):
+        a.broadcast(bytes(65537))
+
+
 async def test_a_broadcast_too_large_for_a_packet_is_refused_at_the_call(world: World) -> None:
-    a, b = await world.cluster_of("ab")
+    a, b = await world.cluster_of("ab", lazy_bytes=65536)
     with pytest.raises(LocalProtocolError, match="does not fit a packet of 1400 bytes"):
         a.broadcast(bytes(1400))
     size = 1400

@@ -17,9 +17,7 @@ async def settled(*clusters, key, value, of=None):
         await trio.sleep(0.01)
 
 
-async def test_a_key_of_one_member_is_read_by_all_and_goes_with_it(
-    gossip_network
-):
+async def test_a_key_of_one_member_is_read_by_all_and_goes_with_it(gossip_network):
     async with gossip_network.clusters("a", "b", "c") as (a, b, c):
         a.state.set("load", b"0.5")
         assert a.state.get("load") == b"0.5"

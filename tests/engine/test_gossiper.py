@@ -73,7 +73,9 @@ def test_what_comes_within_a_moment_goes_out_together() -> None:
 
 
 def test_hot_packets_are_paced_and_full_ones_have_tokens_of_their_own() -> None:
-    bench = Bench(eager_burst=2, eager_rate=1.0, eager_full_burst=3, eager_full_rate=2.0)
+    bench = Bench(
+        eager_burst=2, eager_rate=1.0, eager_full_burst=3, eager_full_rate=2.0, lazy_bytes=65536
+    )
     bench.know(*(f"n{number}" for number in range(20)))
     bench.wait(20.0)
     bench.clear()

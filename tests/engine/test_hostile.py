@@ -14,6 +14,7 @@ from trio_gossip.addresses import Address
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     Conflict,
     Dead,
@@ -74,6 +75,7 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(UserMessage, NAMES, PAYLOADS),
     st.builds(Leave, SEQUENCES, INCARNATIONS, NAMES),
     st.builds(Conflict, NAMES, PLACES, PLACES),
+    st.builds(Announce, NAMES, INCARNATIONS, INCARNATIONS, st.integers(1, 65536)),
 )
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
 

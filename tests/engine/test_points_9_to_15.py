@@ -119,7 +119,7 @@ def test_point_12_every_queue_has_a_cap_and_a_counter() -> None:
 
 
 def test_point_13_a_message_too_large_for_a_datagram_raises_at_the_call() -> None:
-    bench = Bench()
+    bench = Bench(lazy_bytes=65536)
     bench.know("a")
     with pytest.raises(LocalProtocolError, match="does not fit a packet"):
         bench.engine.broadcast(bytes(1400), now=bench.now)

@@ -10,6 +10,7 @@ from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     BucketRows,
     BucketSums,
@@ -58,6 +59,7 @@ MESSAGES: list[Message] = [
     BucketSums(7, "a", bytes(range(256))),
     BucketRows(7, "a", 5, b"\x01" * 14),
     BucketWants(7, "a", b"\x01" * 3, b"\x02" * 6),
+    Announce("a", 1, 3, 5000),
 ]
 
 _ROW = Record("c", Address("10.0.0.7", 7946), b"meta", VERSIONS_DEFAULT, 3, 1)

@@ -247,13 +247,13 @@ class _Agent:
                 await trio.sleep(pace)  # no event tells it
             if line is None:
                 logger.warning(
-                    "a line of more than %d bytes fits no packet, not broadcast", LINE_BYTES_MAX
+                    "a line of more than %d bytes is too long, not broadcast", LINE_BYTES_MAX
                 )
                 return
             try:
                 await _broadcast_when_possible(cluster, line)
             except LocalProtocolError:  # its text tells a programmer what to call instead
-                logger.warning("a line of %d bytes fits no packet, not broadcast", len(line))
+                logger.warning("a line of %d bytes is too long, not broadcast", len(line))
 
         descriptor = standard_descriptor(0)
         if descriptor is not None:

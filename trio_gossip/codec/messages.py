@@ -14,6 +14,9 @@ import attrs
 
 from trio_gossip.addresses import Address
 
+PARCEL_BYTES_MAX: Final = 64 * 1024
+"""Most bytes of a broadcast that is announced; they travel in one answer of a service."""
+
 BUDGET_MS_MAX: Final = 600_000
 """Longest time a helper may be asked to try: ten minutes."""
 
@@ -198,6 +201,17 @@ class ServiceNews:
 
 
 @attrs.define(slots=True, weakref_slot=False)
+class Announce:
+    """I have a broadcast of ``size`` bytes, too long for gossip: ask me for it by stream."""
+
+    code: ClassVar[int] = 15
+    origin: str
+    epoch: int
+    counter: int
+    size: int
+
+
+@attrs.define(slots=True, weakref_slot=False)
 class Unknown:
     """A message of a later version, kept only to be counted."""
 
@@ -220,6 +234,7 @@ Message: TypeAlias = (
     | BucketRows
     | BucketWants
     | ServiceNews
+    | Announce
     | Unknown
 )
 """What a packet carries."""

@@ -18,8 +18,10 @@ from trio_gossip.codec.fields import pack_address
 from trio_gossip.codec.frames import FRAME_CODERS, FrameDecoder, frame_header
 from trio_gossip.codec.messages import (
     BUDGET_MS_MAX,
+    PARCEL_BYTES_MAX,
     Ack,
     Alive,
+    Announce,
     Broadcast,
     BucketRows,
     BucketSums,
@@ -214,6 +216,13 @@ def _broadcast(f: list[Any]) -> Broadcast:
     )
 
 
+def _announce(f: list[Any]) -> Announce:
+    size = fields.uint32(f[4])
+    if not 0 < size <= PARCEL_BYTES_MAX:
+        raise DecodeError("field")
+    return Announce(fields.name(f[1]), fields.incarnation(f[2]), fields.incarnation(f[3]), size)
+
+
 def _bucket_sums(f: list[Any]) -> BucketSums:
     sums = fields.data(f[3], BUCKETS * SUM_BYTES)
     if len(sums) != BUCKETS * SUM_BYTES:
@@ -257,6 +266,7 @@ _DECODERS: Final[tuple[tuple[tuple[int, ...], Callable[[list[Any]], Message]], .
     ((5,), _bucket_rows),
     ((5,), _bucket_wants),
     ((3,), lambda f: ServiceNews(fields.uint8(f[1]), fields.data(f[2], PACKET_BYTES_MAX))),
+    ((5,), _announce),
 )
 """By wire code: how many items the array may have and who reads it. A table and not ``match``,
 which costs four times as much for the last of ten."""
@@ -305,6 +315,7 @@ _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     Broadcast: lambda m: dumps([7, m.origin, m.epoch, m.counter, m.payload]),
     UserMessage: lambda m: dumps([8, m.sender, m.payload]),
     Leave: lambda m: dumps([9, m.sequence, m.incarnation, m.name]),
+    Announce: lambda m: dumps([15, m.origin, m.epoch, m.counter, m.size]),
     Conflict: lambda m: dumps([10, m.name, pack_address(m.holder), pack_address(m.other)]),
     BucketSums: lambda m: dumps([11, m.sequence, m.source, m.sums]),
     BucketRows: lambda m: dumps([12, m.sequence, m.source, m.buckets, m.rows]),

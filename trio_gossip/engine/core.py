@@ -178,7 +178,7 @@ class Engine(EngineView):
         """Tell every other member; a queued broadcast of the same key is replaced.
 
         Raises:
-            LocalProtocolError: it does not fit a packet, or this member has left.
+            LocalProtocolError: it is too long, or this member has left.
             BroadcastRateError: this member has sent too many lately.
         """
         self._presence.check_present()

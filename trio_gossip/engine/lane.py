@@ -168,11 +168,9 @@ class Lane:
                 yield sent, entry
 
     def _drop(self) -> None:
-        for sent in reversed(range(len(self._levels))):
-            for key in self._levels[sent]:
-                self._remove(sent, key)
-                self._dropped()
-                return
+        sent = next(at for at in reversed(range(len(self._levels))) if self._levels[at])
+        self._remove(sent, next(iter(self._levels[sent])))
+        self._dropped()
 
     def _insert(self, sent: int, entry: _Entry) -> None:
         while sent >= len(self._levels):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.codec.messages import (
+    PARCEL_BYTES_MAX,
+    Announce,
     Broadcast,
     MessageAck,
     MessageChunk,
@@ -13,6 +15,7 @@ from trio_gossip.codec.messages import (
     UserMessage,
 )
 from trio_gossip.engine.bucket import TokenBucket
+from trio_gossip.engine.parcels import Parcels
 from trio_gossip.engine.seen import Seen
 from trio_gossip.engine.session import Exchange, Session
 from trio_gossip.engine.sync import describe, refusal_name
@@ -36,6 +39,9 @@ BROADCAST_UNIT: Final = 100
 """Bytes of a broadcast for which one token of ``broadcast_rate`` is taken; a smaller one takes one
 as well. Large messages fill packets sooner, and it is packets of which there are not enough."""
 
+PARCEL_UNIT: Final = 1000
+"""The same for one that is announced and goes by stream."""
+
 HELD_MESSAGES: Final = 4
 """Reliable messages of the largest size whose bytes are held at once, complete or not; what
 comes beyond is refused as busy."""
@@ -48,6 +54,7 @@ class Mail:
         self._node = node
         self._streams = streams
         self._seen = Seen()
+        self.parcels = Parcels(node, self._seen.is_new)
         self._counter = 0
         self._rate = TokenBucket(node.config.broadcast_rate, node.config.broadcast_burst)
         self.held = 0
@@ -57,18 +64,25 @@ class Mail:
         """Queue a message for everybody.
 
         Raises:
-            LocalProtocolError: it does not fit a packet.
+            LocalProtocolError: it is too long.
             BroadcastRateError: there were too many lately.
         """
         node = self._node
         message = Broadcast(node.name, node.epoch, self._counter + 1, payload)
-        if not node.outbox.fits(node.codec.encode(message)):
+        lazy = node.config.lazy_bytes
+        fits = node.outbox.fits(node.codec.encode(message))
+        announced = len(payload) > lazy or (not fits and lazy < PARCEL_BYTES_MAX)
+        if announced and len(payload) > PARCEL_BYTES_MAX:
+            raise LocalProtocolError(
+                f"a broadcast of {len(payload)} bytes is over the limit of {PARCEL_BYTES_MAX} bytes"
+            )
+        if not announced and not fits:
             raise LocalProtocolError(
                 f"a broadcast of {len(payload)} bytes does not fit a packet of"
                 f" {node.packet_limit} bytes with its header; about"
                 f" {node.packet_limit - self._overhead(message)} bytes do"
             )
-        tokens = max(1.0, len(payload) / BROADCAST_UNIT)
+        tokens = max(1.0, len(payload) / (PARCEL_UNIT if announced else BROADCAST_UNIT))
         if not self._rate.take(node.now, tokens):
             node.counters.bump("broadcast_refused")
             wait = self._rate.ready_at(node.now, tokens) - node.now
@@ -78,7 +92,12 @@ class Mail:
                 wait,
             )
         self._counter += 1
-        self._queue(message, ("key", key) if key is not None else self._counter)
+        named = ("key", key) if key is not None else self._counter
+        if announced:
+            announcement = Announce(node.name, node.epoch, self._counter, len(payload))
+            self.parcels.post(announcement, payload, named)
+        else:
+            self._queue(message, named)
 
     def _overhead(self, message: Broadcast | UserMessage) -> int:
         codec = self._node.codec

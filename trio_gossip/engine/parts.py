@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     BucketRows,
     BucketSums,
@@ -78,7 +79,7 @@ class Parts:
         self.mail = Mail(node, self.streams)
         self.pinger = Pinger(node)
         self.gossiper = Gossiper(node)
-        self.requests = Requests(node, self.streams, services)
+        self.requests = Requests(node, self.streams, (self.mail.parcels, *services))
         self.planes += self.requests.planes()
         self.claims.forget = self.requests.forget
         self.sync.met = self.requests.met
@@ -100,6 +101,7 @@ class Parts:
             Suspect: lambda message, source: claims.suspect(message, _packet(source)),
             Dead: lambda message, source: claims.dead(message, _packet(source)),
             Broadcast: lambda message, _: self.mail.broadcast_received(message),
+            Announce: lambda message, _: self.mail.parcels.announced(message),
             UserMessage: lambda message, _: self.mail.received(message),
             Leave: self.leaving.told,
             Conflict: self.refutation.conflict,

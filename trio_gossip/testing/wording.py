@@ -5,6 +5,7 @@ from __future__ import annotations
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     Conflict,
     Dead,
@@ -38,6 +39,8 @@ def message_text(message: object) -> str:
             return f"dead {name}@{incarnation} by {accuser}"
         case Broadcast(origin=origin, counter=counter, payload=payload):
             return f"broadcast {origin}#{counter} {len(payload)} bytes"
+        case Announce(origin=origin, counter=counter, size=size):
+            return f"announcement {origin}#{counter} {size} bytes"
         case UserMessage(sender=sender, payload=payload):
             return f"message of {sender} {len(payload)} bytes"
         case Leave(name=name, incarnation=incarnation):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
-from trio_gossip.codec.messages import Broadcast
+from trio_gossip.codec.messages import Announce, Broadcast
 from trio_gossip.events import Delivery, MessageReceived
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.expected import TRANSMISSIONS
@@ -56,15 +56,17 @@ class BroadcastOnce(Checker):
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
-        self._known: dict[tuple[str, bytes], set[tuple[int, int]]] = {}
-        self._got: dict[Process, dict[tuple[str, bytes], int]] = {}
+        self._known: dict[tuple[str, bytes | int], set[tuple[int, int]]] = {}
+        self._got: dict[Process, dict[tuple[str, bytes | int], int]] = {}
 
     def news_sent(
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
     ) -> None:
         for message in messages:
-            if isinstance(message, Broadcast) and message.origin == process.name:
-                key = (message.origin, message.payload)
+            if isinstance(message, Broadcast | Announce) and message.origin == process.name:
+                # What is announced goes by stream: here it is known by its length.
+                what = message.payload if isinstance(message, Broadcast) else message.size
+                key = (message.origin, what)
                 self._known.setdefault(key, set()).add((message.epoch, message.counter))
 
     def ended(self, process: Process, how: str) -> None:
@@ -73,7 +75,9 @@ class BroadcastOnce(Checker):
     def event(self, process: Process, event: Event) -> None:
         if type(event) is not MessageReceived or event.delivery is not Delivery.BROADCAST:
             return
-        key = (event.sender, event.payload)
+        key: tuple[str, bytes | int] = (event.sender, event.payload)
+        if key not in self._known and (event.sender, len(event.payload)) in self._known:
+            key = (event.sender, len(event.payload))
         got = self._got.setdefault(process, {})
         count = got[key] = got.get(key, 0) + 1
         if self.strangers_spoke:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 import attrs
 
-from trio_gossip.codec.messages import Alive, Broadcast, Dead, Ping, Suspect
+from trio_gossip.codec.messages import Alive, Announce, Broadcast, Dead, Ping, Suspect
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.expected import transmit_limit
 from trio_gossip.testing.checkers.inside import (
@@ -139,7 +139,7 @@ class SendsEnough(Checker):
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
     ) -> None:
         for message in messages:
-            if isinstance(message, Broadcast):
+            if isinstance(message, Broadcast | Announce):
                 rumour = (message.origin, message.epoch, message.counter)
                 now = self.simulation.now
                 limit = transmit_limit(process.config, active_of(process))
@@ -170,7 +170,7 @@ class SendsEnough(Checker):
 
 def _rumour(message: Message) -> Rumour | None:
     """What makes a message the same piece of news; None for what is not gossiped."""
-    if isinstance(message, Broadcast):
+    if isinstance(message, Broadcast | Announce):
         return ("broadcast", message.origin, message.epoch, message.counter)
     if isinstance(message, Alive):
         return ("alive", message.name, message.incarnation, message.vouched_by)

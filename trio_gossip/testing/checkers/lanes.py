@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from trio_gossip.codec.messages import Alive, Broadcast, Dead, Suspect
+from trio_gossip.codec.messages import Alive, Announce, Broadcast, Dead, Suspect
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import node_of, packet_limit_of
 
@@ -54,12 +54,12 @@ class LanesShare(Checker):
             self._owed.pop(process, None)
             return
         share = process.config.broadcast_share
-        theirs = self._bytes_of(process, messages, (Broadcast,))
+        theirs = self._bytes_of(process, messages, (Broadcast, Announce))
         news = self._bytes_of(process, messages, (Alive, Suspect, Dead))
         broadcasts_owed, news_owed = self._owed.get(process, (0.0, 0.0))
         broadcasts_owed -= theirs
         news_owed -= news
-        if not answering and isinstance(messages[0], Alive | Suspect | Dead | Broadcast):
+        if not answering and isinstance(messages[0], Alive | Suspect | Dead | Broadcast | Announce):
             broadcasts_owed += share * (news + theirs)
             # The only piece of news is not told to the member that it is about, and what was told a
             # moment ago not at once again.

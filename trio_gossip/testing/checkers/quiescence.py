@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from trio_gossip.codec.messages import Alive, Broadcast, Dead, Leave, Suspect
+from trio_gossip.codec.messages import Alive, Announce, Broadcast, Dead, Leave, Suspect
 from trio_gossip.engine import Complete, OpenExchange
 from trio_gossip.testing.checkers.convergence import AfterFaults
 from trio_gossip.testing.checkers.expected import push_pull_seconds
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
 
-TOLD: Final = (Alive, Suspect, Dead, Broadcast, Leave)
+TOLD: Final = (Alive, Suspect, Dead, Broadcast, Announce, Leave)
 """Messages that an idle cluster does not send."""
 
 QUEUE_SECONDS: Final = 20.0
@@ -88,15 +88,13 @@ class Quiescence(AfterFaults):
         if self._calm is None:
             return
         for message in messages:
-            if isinstance(message, Broadcast) and message.origin == process.name:
+            if isinstance(message, Broadcast | Announce) and message.origin == process.name:
                 key = (message.epoch, message.counter)
                 if key > self._said.get(process, (0, 0)):
                     self._said[process] = key
                     self.disturbed()  # the application said something
                     return
-            if self._resting is not None and isinstance(
-                message, Alive | Suspect | Dead | Broadcast | Leave
-            ):
+            if self._resting is not None and isinstance(message, TOLD):
                 self._news = f"{process.name} tells {address}: {message}"
 
     def turned(self, process: Process, outputs: list[Output]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 import attrs
 
-from trio_gossip.codec.messages import Alive, Broadcast, Dead, Suspect
+from trio_gossip.codec.messages import Alive, Announce, Broadcast, Dead, Suspect
 from trio_gossip.engine import Complete
 from trio_gossip.events import Delivery, MessageReceived
 from trio_gossip.members import MemberState
@@ -201,7 +201,7 @@ class GossipFair(Checker):
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
     ) -> None:
         head = messages[0] if messages else None
-        if answering or not isinstance(head, Broadcast | Alive | Suspect | Dead):
+        if answering or not isinstance(head, Broadcast | Announce | Alive | Suspect | Dead):
             return
         node = node_of(process)
         since = node.now - process.config.gossip_to_dead_time
@@ -212,7 +212,7 @@ class GossipFair(Checker):
         ]
         is_failed = address in failed  # by address: another name may have come to live there
         name = node.table.name_at(address)
-        about = None if isinstance(head, Broadcast) else head.name
+        about = None if isinstance(head, Broadcast | Announce) else head.name
         if name is None or about == process.name or (about == name and not is_failed):
             return
         peers = max(0, active_of(process) - 1)  # who has left does not count itself

@@ -13,6 +13,7 @@ from trio_gossip.codec import DecodeError, NativeCodec
 from trio_gossip.codec.messages import (
     Ack,
     Alive,
+    Announce,
     Broadcast,
     Dead,
     IndirectPing,
@@ -24,7 +25,7 @@ from trio_gossip.codec.messages import (
 LOST: Final = -1.0
 """Seconds of a journey that did not arrive."""
 
-_CLAIMS: Final = (Alive, Suspect, Dead, Broadcast)
+_CLAIMS: Final = (Alive, Suspect, Dead, Broadcast, Announce)
 
 
 class Kind(IntEnum):
