@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300
@@ -46,5 +46,5 @@ def test_each_exchange_mode_is_measured_and_drawn(tmp_path: Path) -> None:
     for mode in ("push, 1 leg", "pull, 2 legs", "push-pull, 2 legs"):
         assert figures(printed, f"N=10 {mode}: bytes")[0] > 0.1
         assert re.search(rf"N=10 {mode}: to 100% \(theory \d\) +rounds +\d", printed)
-    drawn = ElementTree.parse(picture).getroot()
+    drawn = ET.parse(picture).getroot()
     assert len(drawn.findall("{http://www.w3.org/2000/svg}polyline")) == 6
