@@ -143,9 +143,13 @@ def test_an_answer_in_another_mode_is_refused() -> None:
 
 @pytest.mark.parametrize("mode", [0, 3, -1, 2**40, "1", None, 1.0])
 def test_a_mode_that_nobody_knows_ends_the_stream(mode: object) -> None:
-    body = cbor2.dumps([WIRE_VERSION, SyncOpen.code, "b", bytes(6), mode])
+    def decoded(mode: object) -> list:
+        body = cbor2.dumps([WIRE_VERSION, SyncOpen.code, "b", b"\n\0\0\2\x1f\n", mode])
+        return CODEC.stream_decoder(accepted=True).feed_untrusted(frame_header(len(body)) + body)
+
+    assert decoded(2)[0].mode == PULL
     with pytest.raises(DecodeError, match="field"):
-        CODEC.stream_decoder(accepted=True).feed_untrusted(frame_header(len(body)) + body)
+        decoded(mode)
 
 
 def test_the_mode_takes_no_byte_more_and_comes_through() -> None:

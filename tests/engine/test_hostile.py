@@ -204,6 +204,7 @@ def test_a_flood_of_reaped_names_keeps_a_bounded_number_of_tombstones(monkeypatc
         bench.receive("x", alive(f"n{number}"), Dead(1, f"n{number}", f"n{number}"))
     bench.wait(31.0)
     assert len(list(bench.engine._node.table.tombstones())) == 20
+    assert bench.count("tombstone_dropped") == 40
 
 
 def test_a_network_outside_the_allowed_ones_is_refused() -> None:

@@ -2,67 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.engine.bench import Bench, Sent, address_of, alive
-from tests.engine.exchanging import record, table
+from tests.engine.bench import Bench, address_of, alive
+from tests.engine.burying import QUIET, ack, asked, buried, told
+from tests.engine.exchanging import record
 from trio_gossip.addresses import Address
-from trio_gossip.codec.messages import Ack, Dead, Ping, Record
+from trio_gossip.codec.messages import Dead, Ping
 from trio_gossip.engine import returns
 from trio_gossip.engine.returns import AWAY_SECONDS, BATCH, TRIES
 from trio_gossip.events import MemberJoined, Reason
-from trio_gossip.failures import DialFailure
 from trio_gossip.members import MemberState
-
-NEVER = 1e6
-QUIET = {
-    "probe_interval": NEVER,
-    "probe_timeout": 1.0,
-    "push_pull_interval": NEVER,
-    "rejoin_interval": NEVER,
-    "reap_time": 0.2,
-    "gossip_to_dead_time": 0.1,
-}
-
-
-def buried(*names: str, left: bool = False, **changes: Any) -> Bench:
-    """A bench that knows "b" and has reaped ``names``, by default "a", at incarnation 1."""
-    bench = Bench(**(QUIET | changes))
-    names = names or ("a",)
-    bench.know("b", *names)
-    for name in names:
-        bench.receive("b", Dead(1, name, name if left else "b"))
-    bench.wait(20.0)
-    assert all(bench.engine.member(name) is None for name in names)
-    bench.clear()
-    return bench
-
-
-def told(bench: Bench, *records: Record, peer: str = "b") -> None:
-    """A peer opens an exchange and tells of these members and of itself."""
-    own = record(peer, bench.member(peer).incarnation if bench.engine.member(peer) else 1)
-    exchange = bench.accept(peer)
-    known = {each.name for each in records}
-    bench.frames(exchange, *table(*records, *([] if peer in known else [own]), source=peer))
-    bench.frames_sent(exchange)
-    bench.wait(0.01)
-
-
-def asked(bench: Bench, name: str = "a") -> list[Sent]:
-    """The packets in which a member was asked."""
-    return [
-        sent
-        for sent in bench.sent
-        if any(type(message) is Ping and message.target == name for message in sent.messages)
-    ]
-
-
-def ack(bench: Bench, name: str = "a", source: str | Address = "a") -> None:
-    """Answer the last ping of a member."""
-    (ping,) = (each for each in asked(bench, name)[-1].messages if type(each) is Ping)
-    bench.receive(source, Ack(ping.sequence))
 
 
 def test_a_buried_member_that_a_peer_holds_alive_is_told_until_it_speaks() -> None:
@@ -107,9 +57,17 @@ def test_a_failed_member_that_is_not_reaped_yet_is_told_as_well() -> None:
     told(bench, record("a"))
     (sent,) = asked(bench)
     assert sent.messages[0] == Dead(1, "a", "me")
-    bench.clear()
+
+
+@pytest.mark.parametrize("reap_time", [0.2, 100.0])
+def test_old_news_of_another_place_is_no_reason_to_ask(reap_time: float) -> None:
+    bench = Bench(**(QUIET | {"reap_time": reap_time}))
+    bench.know("b", "a")
+    bench.receive("b", Dead(1, "a", "b"))
+    bench.wait(1.0)
     told(bench, record("a", address=Address("h-x", 1)))
-    assert not asked(bench)[1:]
+    bench.wait(1.0)
+    assert not asked(bench)
 
 
 def test_hearsay_above_the_tombstone_brings_nobody_back_before_it_has_answered() -> None:
@@ -193,6 +151,16 @@ def test_the_newest_hearsay_is_believed_after_an_answer() -> None:
     bench.wait(0.5)
     ack(bench)
     assert bench.member("a").incarnation == 7
+
+
+def test_hearsay_of_another_place_has_the_member_asked_there() -> None:
+    bench, new = buried(), Address("h-new", 9)
+    told(bench, record("a"))
+    told(bench, record("a", 5, address=new))
+    bench.wait(0.5)
+    assert asked(bench)[-1].address == new
+    ack(bench, source=new)
+    assert bench.member("a").address == new
 
 
 def test_who_left_is_asked_without_an_accusation() -> None:
@@ -300,86 +268,3 @@ def test_the_returned_that_are_remembered_are_bounded(monkeypatch: pytest.Monkey
     bench.receive("c", alive("y"))
     assert bench.engine.member("x") is not None
     assert bench.engine.member("y") is None
-
-
-def returned(bench: Bench, *names: str) -> None:
-    for name in names:
-        bench.receive(name, alive(name, 2))
-
-
-def test_after_a_heal_one_exchange_finds_what_gossip_missed() -> None:
-    bench = buried("a", "c", "d")
-    returned(bench, "a", "c", "d")
-    bench.wait(1.9)
-    assert not bench.opened()
-    bench.wait(2.2)
-    (opened,) = bench.opened()
-    assert opened.address in {address_of(name) for name in "abcd"}
-    bench.take(bench.engine.exchange_opened(opened.exchange, now=bench.now))
-    bench.frames_sent(opened.exchange)
-    peer = opened.address.host.removeprefix("h-")
-    incarnation = bench.member(peer).incarnation
-    bench.frames(opened.exchange, *table(record(peer, incarnation), source=peer))
-    bench.wait(10.0)
-    assert len(bench.opened()) == 1
-    assert bench.count("settle_tried") == 1
-
-
-def test_an_exchange_after_a_heal_that_fails_is_tried_with_others_but_not_for_ever() -> None:
-    bench = buried("a", "c", "d")
-    returned(bench, "a", "c", "d")
-    bench.wait(4.1)
-    for number in range(3):
-        exchange = bench.opened()[number].exchange
-        bench.take(bench.engine.exchange_failed(exchange, DialFailure.REFUSED, now=bench.now))
-    assert len(bench.opened()) == 3
-
-
-def test_who_leaves_after_a_heal_does_not_go_on_trying() -> None:
-    bench = buried("a", "c")
-    returned(bench, "a", "c")
-    bench.wait(4.1)
-    (opened,) = bench.opened()
-    bench.take(bench.engine.leave(token=1, now=bench.now))
-    bench.take(bench.engine.exchange_failed(opened.exchange, DialFailure.REFUSED, now=bench.now))
-    assert len(bench.opened()) == 1
-
-
-def test_single_members_that_come_back_now_and_then_are_no_heal() -> None:
-    bench = buried("a", "c")
-    returned(bench, "a")
-    bench.wait(11.0)
-    returned(bench, "c")
-    bench.wait(11.0)
-    assert not bench.opened()
-
-
-def test_nobody_else_is_tried_while_a_heal_is_under_way() -> None:
-    bench = buried("a", "c", rejoin_interval=0.2)
-    bench.wait(5.0)
-    before = bench.count("rejoin_tried")
-    assert before > 5
-    bench.clear()
-    told(bench, record("a"))
-    bench.wait(1.4)
-    assert bench.count("rejoin_tried") == before, "while one is asked"
-    returned(bench, "a")
-    bench.wait(1.9)
-    assert bench.count("rejoin_tried") == before, "soon after one came back"
-    bench.wait(5.0)
-    assert bench.count("rejoin_tried") > before
-
-
-@pytest.mark.parametrize(("lost", "tries"), [(1, (1, 12)), (5, (20, 42))])
-def test_a_split_cluster_looks_for_its_other_half_more_often(
-    lost: int, tries: tuple[int, int]
-) -> None:
-    """Of two halves of five each member tries one of the other half about every ten seconds;
-    of six members of whom one is lost, all together one every thirty."""
-    bench = Bench(**(QUIET | {"rejoin_interval": 30.0}))
-    bench.know("b", "c", "d", "e", "f", "x0", "x1", "x2", "x3", "x4")
-    for number in range(5):
-        bench.receive("b", Dead(1, f"x{number}", "b" if number < lost else f"x{number}"))
-    bench.wait(300.0)
-    low, high = tries
-    assert low <= bench.count("rejoin_tried") <= high

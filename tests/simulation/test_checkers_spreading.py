@@ -170,14 +170,14 @@ def left_is_told_as_failed(monkeypatch):
 
     def deaf(original):
         def dead(self, claim, origin):
-            if self._node.name > "c" or not claim.is_goodbye or origin.reason is Reason.SYNCED:
+            if self._node.name > "d" or not claim.is_goodbye or origin.reason is Reason.SYNCED:
                 original(self, claim, origin)
 
         return dead
 
     patch(monkeypatch, tables, "record_of", make)
-    patch(monkeypatch, Claims, "dead", deaf)  # three learn of it from tables alone
-    return "form split ends wait"
+    patch(monkeypatch, Claims, "dead", deaf)  # four learn of it from tables alone
+    return "form ends wait"
 
 
 @breaks("join-outcome")

@@ -144,7 +144,7 @@ def test_a_cluster_that_does_not_agree_is_watched_for_longer(monkeypatch) -> Non
     scenario = Scenario(seed=1, nodes=2, seconds=100.0, calm=1.0, steps=(step,))
     report = play(scenario, checkers=())
     assert not report.violations
-    assert report.node_seconds > 2 * 110.0
+    assert report.node_seconds > 2 * 101.0  # without it: so much and not more
     monkeypatch.setattr("trio_gossip.engine.rejoin.Rejoin.tick", lambda self: None)
     report = play(scenario, checkers=())
     assert report.broken == ("agreement",)

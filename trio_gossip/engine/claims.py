@@ -323,6 +323,8 @@ class Claims:
         node = self._node
         entry = node.table.get(name)
         assert entry is not None, "a row went without its reap timer"
+        if node.table.tombstones_full:
+            node.counters.bump("tombstone_dropped")
         node.table.bury(entry, now=node.now, keep=node.config.tombstone_time)
         self._takeover.forget(name)
         self.forget(name)

@@ -223,6 +223,11 @@ class Membership:
         """All that is remembered of reaped members, some of it perhaps expired."""
         return iter(self._tombstones.items())
 
+    @property
+    def tombstones_full(self) -> bool:
+        """True when the next burial forgets the oldest tombstone."""
+        return len(self._tombstones) >= TOMBSTONES_MAX
+
     def next_in_walk(self, wanted: Callable[[Entry], bool], rng: random.Random) -> Entry | None:
         """The next wanted row in the probe order, which is shuffled after each round.
 

@@ -60,7 +60,7 @@ class Rejoin:
 
     def start(self) -> None:
         """Begin."""
-        self._schedule(0)
+        self._schedule()
 
     def stop(self) -> None:
         """Stop; the seeds stay remembered."""
@@ -76,7 +76,7 @@ class Rejoin:
             self._seeds.append(seed)
         del self._seeds[:-SEEDS_MAX]
 
-    def _schedule(self, lost: int) -> None:
+    def _schedule(self, lost: int = 0) -> None:
         node = self._node
         low, high = JITTER
         wait = node.config.rejoin_interval

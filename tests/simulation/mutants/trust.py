@@ -186,8 +186,8 @@ def the_veto_is_asked_at_the_join_only(patch: Patch) -> None:
         def admits(self, claim, entry, names=()):
             return True
 
-    def init(original, self, node, admission, refutation, takeover):
-        original(self, node, Open(), refutation, takeover)
+    def init(original, self, node, admission, refutation, takeover, returns):
+        original(self, node, Open(), refutation, takeover, returns)
 
     patch.wrap(Claims, "__init__", init)
 
