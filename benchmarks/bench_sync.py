@@ -295,10 +295,9 @@ def rest_measures(options: argparse.Namespace, seconds: float) -> list[Measure]:
             packets, streams = bytes_at_rest(nodes, seconds, summaries)
             what = f"N={nodes}{'' if summaries else ', without summaries'}"
             aim = 80.0 if summaries else None
-            total = [packets + streams]
-            found.append(Measure(what, "bytes/s", total, aim, memberlist="106"))
-            found.append(Measure("  of this packets", "bytes/s", [packets]))
-            found.append(Measure("  of this streams", "bytes/s", [streams]))
+            found.append(Measure(f"{what}: packets", "bytes/s", [packets], aim, memberlist="106"))
+            found.append(Measure("  streams (push/pull)", "bytes/s", [streams]))
+            found.append(Measure("  together", "bytes/s", [packets + streams]))
     return found
 
 

@@ -197,6 +197,10 @@ def test_strangers_and_the_dead_and_others_elsewhere_are_told_nothing() -> None:
     assert told("a", "elsewhere") == [b""]
     assert told("a", "b") == [b""]
     assert told("me", "a") == [b""]
+    # Whose answer is to go elsewhere is not repaired there.
+    made.clear()
+    made.receive("a", Ping(7, "me", "a", address_of("b"), summary))
+    assert [sent.messages for sent in made.sent] == [[Ack(7)]]
     made.receive("b", Dead(1, "a", "b"))
     assert told("a", "a") == [b""]
 

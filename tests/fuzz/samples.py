@@ -43,9 +43,9 @@ from trio_gossip.members import VERSIONS_DEFAULT
 CODEC = NativeCodec()
 
 MESSAGES: list[Message] = [
-    Ping(7, "me", "a", A),
+    Ping(7, "me", "a", A, b"\x01" * 8),
     IndirectPing(8, "b", B, "a", 400, True, None),
-    Ack(7, b"payload"),
+    Ack(7, b"payload", b"\x0c\x00" + b"\x01" * 8),
     Nack(8),
     Alive(5, "c", Address("::1", 7946), b"meta", VERSIONS_DEFAULT, "a"),
     Suspect(10, "me", "a"),
@@ -54,8 +54,6 @@ MESSAGES: list[Message] = [
     UserMessage("a", b"hello"),
     Leave(9, 1, "a"),
     Conflict("a", A, Address("host.example", 1)),
-    Ping(7, "me", "a", None, b"\x01" * 8),
-    Ack(7, b"", b"\x0c\x00" + b"\x01" * 8),
     BucketSums(7, "a", bytes(range(256))),
     BucketRows(7, "a", 5, b"\x01" * 14),
     BucketWants(7, "a", b"\x01" * 3, b"\x02" * 6),

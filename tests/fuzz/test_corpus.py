@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.seeds import SEEDS, seeds_of
 from tests.fuzz.targets import CORPUS, INPUT_BYTES_MAX, TARGETS, corpus_of
 
-FILES_MAX = 40
+FILES_MAX = 44
 FILE_BYTES_MAX = 1024
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from tests.simulation.test_checkers_proofs import patch
+from tests.simulation.test_checkers_proofs import breaking, notices, patch
+from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.repair import Repair
 from trio_gossip.engine.tally import Tally
 from trio_gossip.testing import Simulation
@@ -13,6 +14,38 @@ from trio_gossip.testing.checkers.base import Findings
 from trio_gossip.testing.checkers.catalogue import attach
 from trio_gossip.testing.checkers.inside import node_of
 from trio_gossip.testing.checkers.repairing import MissedIsRepaired, SumsMatchTable
+
+breaks, CASES = breaking()
+
+
+@breaks("sums-match-table")
+def a_change_is_not_summed(monkeypatch):
+    def make(original):
+        return lambda self, name, old, new, *, now: original(
+            self, name, old, 0 if name == "c" else new, now=now
+        )
+
+    patch(monkeypatch, Tally, "change", make)
+    return "form work"
+
+
+@breaks("missed-is-repaired")
+def all_say_that_they_have_the_same(monkeypatch):
+    def make(original):
+        def accept(self, claim, entry, reason):
+            if (self._node.name, claim.name) != ("c", "d"):
+                original(self, claim, entry, reason)
+
+        return accept
+
+    patch(monkeypatch, Claims, "accept", make)
+    monkeypatch.setattr(Repair, "answer", lambda *_: (b"\x00", ()))
+    return "form work settle"
+
+
+@pytest.mark.parametrize(("name", "break_it"), CASES)
+def test_a_broken_engine_is_noticed(name, break_it, monkeypatch):
+    assert notices(name, break_it, monkeypatch)
 
 
 def play(**changes: object) -> Findings:
@@ -58,13 +91,3 @@ def test_a_difference_that_stays_is_noticed(
     for name, result in broken.items():
         monkeypatch.setattr(Repair, name, lambda *_, result=result: result)
     assert play().counts["missed-is-repaired"] > 0
-
-
-def test_a_sum_that_is_not_that_of_the_table_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def make(original):
-        return lambda self, name, old, new, *, now: original(
-            self, name, old, 0 if name == "c" else new, now=now
-        )
-
-    patch(monkeypatch, Tally, "change", make)
-    assert play().counts["sums-match-table"] > 0

@@ -139,9 +139,9 @@ def rounds_are_cut_short(monkeypatch):
 @breaks("pings-answered")
 def the_dead_are_not_told(monkeypatch):
     def make(original):
-        def answer(self, source, peer_name, message):
+        def answer(self, source, peer_name, message, also=()):
             if type(message) is not Dead:
-                original(self, source, peer_name, message)
+                original(self, source, peer_name, message, also)
 
         return answer
 

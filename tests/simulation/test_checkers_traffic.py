@@ -224,7 +224,7 @@ def old_news_are_written_again(monkeypatch):
 
 @breaks("amplification")
 def strangers_are_told_more(monkeypatch):
-    def more(self, source, peer_name, message):
+    def more(self, source, peer_name, message, also=()):
         for _ in range(5):
             self.outbox.packet(source, peer_name, message, piggyback=False)
 

@@ -7,6 +7,9 @@ from trio_gossip.codec.messages import (
     Alive,
     Announce,
     Broadcast,
+    BucketRows,
+    BucketSums,
+    BucketWants,
     Conflict,
     Dead,
     IndirectPing,
@@ -47,5 +50,11 @@ def message_text(message: object) -> str:
             return f"leave {name}@{incarnation}"
         case Conflict(name=name, holder=holder):
             return f"conflict {name} held at {holder}"
+        case BucketSums(source=source):
+            return f"bucket sums of {source}"
+        case BucketRows(source=source, buckets=buckets):
+            return f"bucket rows of {source} {buckets.bit_count()} buckets"
+        case BucketWants(source=source):
+            return f"bucket wants of {source}"
         case _:
             return type(message).__name__.lower()

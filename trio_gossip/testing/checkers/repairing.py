@@ -79,14 +79,16 @@ class MissedIsRepaired(AfterFaults):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._since: dict[tuple[Process, Process], tuple[int, int, float]] = {}
+        self._equal: set[tuple[Process, Process]] = set()
 
     def disturbed(self) -> None:
         super().disturbed()
         self._since.clear()
+        self._equal.clear()
 
     def ended(self, process: Process, how: str) -> None:
         super().ended(process, how)
-        self._since.clear()
+        self.disturbed()
 
     def tick(self) -> None:
         if self._calm is None or self.strangers_spoke:
@@ -99,8 +101,12 @@ class MissedIsRepaired(AfterFaults):
     def _look(self, one: Process, other: Process) -> None:
         mine, theirs = (node_of(each).table.tally.digest for each in (one, other))
         pair = (one, other)
-        if mine == theirs or not (_counts(one, other) and _counts(other, one)):
-            if self._since.pop(pair, None) is not None:
+        if not (_counts(one, other) and _counts(other, one)):
+            self._since.pop(pair, None)
+            return
+        if mine == theirs:
+            if self._since.pop(pair, None) is not None or pair not in self._equal:
+                self._equal.add(pair)
                 self.ok()
             return
         now = self.simulation.now
