@@ -143,12 +143,10 @@ def _decode_message(item: list[Any]) -> Message:
     code: object = item[0]
     if type(code) is not int or not 0 <= code <= 255:
         raise DecodeError("shape")
-    if code >= len(_DECODERS):
-        if code != Announce.code:
-            return Unknown(code)  # a later version's message; the rest of the packet is good
-        length, decode = 5, _announce
-    else:
-        length, decode = _DECODERS[code]
+    known = _DECODERS[code] if code < len(_DECODERS) else _MORE_DECODERS.get(code)
+    if known is None:
+        return Unknown(code)  # a later version's message; the rest of the packet is good
+    length, decode = known
     if len(item) != length:
         raise DecodeError("shape")
     return decode(item)
@@ -217,6 +215,11 @@ _DECODERS: Final[tuple[tuple[int, Callable[[list[Any]], Message]], ...]] = (
 )
 """By wire code: how many items the array has and who reads it. A table and not ``match``,
 which costs four times as much for the last of ten."""
+
+_MORE_DECODERS: Final[dict[int, tuple[int, Callable[[list[Any]], Message]]]] = {
+    Announce.code: (5, _announce),
+}
+"""The same for codes that do not follow on these."""
 
 
 def _optional(address: Any) -> bytes | str | None:
