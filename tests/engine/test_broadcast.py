@@ -24,7 +24,12 @@ class Drops:
 def queue(user_max: int = 100, share: float = 0.25) -> tuple[BroadcastQueue, Drops]:
     drops = Drops()
     subject = BroadcastQueue(
-        pace=always(10), members_max=1000, user_max=user_max, user_share=share, dropped=drops
+        pace=always(10),
+        members_max=1000,
+        user_max=user_max,
+        user_share=share,
+        news_share=share,
+        dropped=lambda _: drops(),
     )
     return subject, drops
 

@@ -269,3 +269,13 @@ def test_a_long_broadcast_reaches_all_and_crosses_each_member_about_once() -> No
         given += counters.get("parcel_given", 0)
     assert last - began < 2.0
     assert given == len(names) - 1, "once for each member"
+
+
+def test_what_is_held_is_not_fetched_again_even_if_its_window_was_forgotten() -> None:
+    bench = bench_of_three()
+    bench.receive("b", NEWS)
+    give(bench)
+    bench.engine._parts.mail._seen._windows.clear()
+    bench.receive("c", NEWS)
+    assert len(bench.opened()) == 1
+    assert bench.count("broadcast_repeated") == 1

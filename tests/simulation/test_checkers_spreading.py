@@ -10,7 +10,7 @@ from tests.simulation.test_checkers_proofs import after, breaking, nothing, noti
 from trio_gossip.codec import wire
 from trio_gossip.codec.messages import Broadcast, Dead
 from trio_gossip.engine import tables
-from trio_gossip.engine.broadcast import BroadcastQueue
+from trio_gossip.engine.broadcast import Share
 from trio_gossip.engine.claimed import STATE_BY_NUMBER
 from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.gossiper import Gossiper
@@ -78,13 +78,17 @@ def one_round_is_all(monkeypatch):
 
 @breaks("lanes-share")
 def broadcasts_get_what_is_left(monkeypatch):
-    monkeypatch.setattr(BroadcastQueue, "_reserve", lambda self, free, now: 0)
+    monkeypatch.setattr(Share, "reserve", lambda self, free, left, pace, now, **_: 0)
     return "form flood"
 
 
 @breaks("lanes-share")
 def broadcasts_take_all(monkeypatch):
-    monkeypatch.setattr(BroadcastQueue, "_reserve", lambda self, free, now: free)
+    def all_of_it(self, free, left, pace, now, *, competing):
+        self.reserved = left
+        return left
+
+    monkeypatch.setattr(Share, "reserve", all_of_it)
     return "form flood"
 
 

@@ -51,7 +51,7 @@ class BroadcastQueue:
         self.news = Lane(NEWS_QUEUE_MAX, drops("news_dropped"))
         self.user = Lane(user_max, drops("broadcast_dropped"))
         self._lanes = (self.urgent, self.membership, self.news, self.user)
-        self._shares = (_Share(self.news, news_share), _Share(self.user, user_share))
+        self._shares = (Share(self.news, news_share), Share(self.user, user_share))
 
     def __len__(self) -> int:
         return sum(map(len, self._lanes))
@@ -94,7 +94,7 @@ class BroadcastQueue:
         return parts
 
 
-class _Share:
+class Share:
     """A lane that has a part of the bytes when others have something to tell as well.
 
     Deficit round robin (Shreedhar and Varghese 1996): each packet adds a share to what is owed, and

@@ -7,7 +7,7 @@ import attrs
 from tests.simulation.mutants.catalogue import mutant
 from tests.simulation.mutants.patching import Patch
 from trio_gossip.engine import pacing
-from trio_gossip.engine.broadcast import BroadcastQueue
+from trio_gossip.engine.broadcast import Share
 from trio_gossip.engine.gossiper import Gossiper
 from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.membership import Membership
@@ -145,10 +145,10 @@ def a_full_queue_takes_more(patch: Patch) -> None:
 def user_messages_get_what_is_left(patch: Patch) -> None:
     """User messages have no share of a packet while there is news of members."""
 
-    def reserve(original, self, free, now):
+    def reserve(original, self, free, left, pace, now, *, competing):
         return 0
 
-    patch.wrap(BroadcastQueue, "_reserve", reserve)
+    patch.wrap(Share, "reserve", reserve)
 
 
 @mutant(
@@ -161,10 +161,11 @@ def user_messages_get_what_is_left(patch: Patch) -> None:
 def user_messages_come_first(patch: Patch) -> None:
     """News of members waits while there are enough user messages to fill each packet."""
 
-    def reserve(original, self, free, now):
-        return min(free, self.user.size)
+    def reserve(original, self, free, left, pace, now, *, competing):
+        self.reserved = min(left, self.lane.size)
+        return self.reserved
 
-    patch.wrap(BroadcastQueue, "_reserve", reserve)
+    patch.wrap(Share, "reserve", reserve)
 
 
 @mutant(
