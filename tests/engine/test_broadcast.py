@@ -303,3 +303,32 @@ def test_the_subject_hears_accusations() -> None:
     bench.wait(1.0)
     assert [m.name for m in bench.messages(Suspect, to="a")]
     assert "b" not in {m.name for m in bench.messages(Alive, to="b")}
+
+
+def test_news_of_services_has_its_share_beside_membership_and_users() -> None:
+    subject, _ = queue(share=0.25)
+    for number in range(200):
+        subject.membership.put(number, b"m" * 100)
+        subject.news.put(number, b"n" * 100)
+        subject.user.put(number, b"u" * 100)
+    packets = [fill(subject, 1200, limit=100) for _ in range(12)]
+    told = {
+        kind: sum(part[:1] == kind for parts in packets for part in parts)
+        for kind in (b"m", b"n", b"u")
+    }
+    assert sum(told.values()) == 144
+    assert told[b"n"] >= 36
+    assert told[b"u"] >= 36
+    assert told[b"m"] >= 60, "what is left, in whole messages"
+    assert (len(subject), bool(subject)) == (600, True)
+
+
+def test_two_lanes_with_shares_divide_what_membership_does_not_need() -> None:
+    subject, _ = queue(share=0.25)
+    for number in range(100):
+        subject.news.put(number, b"n" * 100)
+        subject.user.put(number, b"u" * 100)
+    parts = [part for _ in range(8) for part in fill(subject, 1200, limit=100)]
+    assert sum(part[:1] == b"u" for part in parts) >= 24
+    assert sum(part[:1] == b"n" for part in parts) >= 24
+    assert len(parts) == 96

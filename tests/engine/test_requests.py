@@ -225,7 +225,7 @@ def test_only_another_active_member_can_be_asked(name: str) -> None:
 
 def test_a_request_has_a_largest_size() -> None:
     bench = ServiceBench()
-    with pytest.raises(LocalProtocolError, match="65537 bytes is over the limit of 65536"):
+    with pytest.raises(LocalProtocolError, match="262145 bytes is over the limit of 262144"):
         bench.ask(bytes(SERVICE_BYTES_MAX + 1))
     assert not bench.opened()
     exchange, answers = bench.ask(bytes(SERVICE_BYTES_MAX))
