@@ -60,3 +60,9 @@ def test_one_scenario_in_eight_gossips_in_rounds_alone() -> None:
     settings = [random_scenario(seed).config.get("eager_copies") for seed in range(SEEDS)]
     assert set(settings) == {None, 0}
     assert 0.09 * SEEDS < settings.count(0) < 0.16 * SEEDS
+
+
+def test_half_of_the_scenarios_announce_what_fits_no_packet_and_half_refuse_it() -> None:
+    settings = [random_scenario(seed).config.get("lazy_bytes") for seed in range(SEEDS)]
+    assert set(settings) == {None, 65536}
+    assert 0.45 * SEEDS < settings.count(None) < 0.55 * SEEDS

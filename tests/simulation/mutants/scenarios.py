@@ -141,6 +141,7 @@ def limits(recorder: Recorder) -> None:
     """A crowd with long metadata, queues that are full, messages that are too long."""
     world = RecordedWorld(recorder, 13, loss=0.02)
     changes = {"broadcast_queue_max": 4, "sync_concurrent_max": 5, "packet_bytes_max": 1100}
+    changes["lazy_bytes"] = 65536  # what is too long for a packet is refused
     names = world.crowd(18, **changes, meta=b"m" * 300)
     for turn in range(30):
         name = names[turn % len(names)]

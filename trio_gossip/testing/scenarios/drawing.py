@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from trio_gossip.codec.messages import PARCEL_BYTES_MAX
 from trio_gossip.testing.scenarios import hostile, keys
 from trio_gossip.testing.scenarios.catalogue import GENTLE, KINDS
 from trio_gossip.testing.scenarios.plots import plot_of
@@ -46,6 +47,9 @@ SEALED_SHARE: Final = 0.15
 ROUNDS_SHARE: Final = 0.125
 """Of the scenarios gossip in memberlist's rounds alone, without eager copies."""
 
+PACKETS_ONLY_SHARE: Final = 0.5
+"""Of the scenarios refuse broadcasts that fit no packet; the others announce them."""
+
 _PROFILES: Final = ("lan",) * 7 + ("local",) * 2 + ("wan",)
 _WAN_FACTOR: Final = 4.0
 
@@ -76,6 +80,8 @@ def random_scenario(
     config = _exchange(seed, _config(rng, profile))
     if random.Random(f"rounds {seed}").random() < ROUNDS_SHARE:
         config["eager_copies"] = 0
+    if random.Random(f"lazy {seed}").random() < PACKETS_ONLY_SHARE:
+        config["lazy_bytes"] = PARCEL_BYTES_MAX
     links = _links(rng, profile)
     steps = _steps(rng, names, seconds, gentle=is_gentle, sealed=sealed)
     plot = plot_of(seed, names, gentle=is_gentle)

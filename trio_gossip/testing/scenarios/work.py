@@ -94,7 +94,7 @@ def _chatter(stage: Stage, step: Step) -> None:
 
 
 def _too_long(stage: Stage, step: Step) -> None:
-    """The call raises, and nothing else happens."""
+    """The call raises, and nothing else happens; or the message is announced, and fetched."""
     (name,) = step.names
     process = stage.present(name)
     size = packet_limit_of(process) - int(step.amount)
