@@ -110,16 +110,11 @@ COUNTS = {
 }
 
 
+SHARES = ("broadcast_share", "state_share")
+
+
 def test_every_field_with_a_number_is_checked() -> None:
-    checked = {
-        *POSITIVE,
-        *ZERO_ALLOWED,
-        *RATES,
-        *COUNTS,
-        "broadcast_share",
-        "state_share",
-        "incarnation",
-    }
+    checked = {*POSITIVE, *ZERO_ALLOWED, *RATES, *COUNTS, *SHARES, "incarnation"}
     numbers = {
         field.name
         for field in attrs.fields(Config)

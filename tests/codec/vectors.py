@@ -30,6 +30,7 @@ from trio_gossip.codec.messages import (
     Record,
     Refusal,
     ServiceAnswer,
+    ServiceNews,
     ServiceRequest,
     StreamAck,
     StreamPing,
@@ -140,6 +141,10 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
     (
         BucketWants(1, "a", SUMMARY[:3], SUMMARY[3:6]),
         "8201850d0161614301020343040506",
+    ),
+    (
+        ServiceNews(2, b"hi"),
+        "8201830e02426869",
     ),
     (
         Announce("a", INCARNATION, 1, 5000),

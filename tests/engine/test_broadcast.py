@@ -320,7 +320,7 @@ def test_news_of_services_has_its_share_beside_membership_and_users() -> None:
     assert told[b"n"] >= 36
     assert told[b"u"] >= 36
     assert told[b"m"] >= 60, "what is left, in whole messages"
-    assert (len(subject), bool(subject)) == (600, True)
+    assert (len(subject), bool(subject)) == (500, True)
 
 
 def test_two_lanes_with_shares_divide_what_membership_does_not_need() -> None:

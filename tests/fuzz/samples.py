@@ -29,6 +29,7 @@ from trio_gossip.codec.messages import (
     Record,
     Refusal,
     ServiceAnswer,
+    ServiceNews,
     ServiceRequest,
     StreamAck,
     StreamPing,
@@ -56,6 +57,7 @@ MESSAGES: list[Message] = [
     Conflict("a", A, Address("host.example", 1)),
     BucketSums(7, "a", bytes(range(256))),
     BucketRows(7, "a", 5, b"\x01" * 14),
+    ServiceNews(2, b"news"),
     BucketWants(7, "a", b"\x01" * 3, b"\x02" * 6),
     Announce("a", 1, 3, 5000),
 ]
