@@ -285,3 +285,12 @@ def test_every_field_has_a_line_that_explains_it() -> None:
 def test_a_value_of_the_wrong_kind_is_a_config_error(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         Config.lan(name="a", **changes)
+
+
+@pytest.mark.parametrize("field", ["stream_pings", "summaries"])
+def test_a_switch_is_true_or_false(field: str) -> None:
+    for value in (True, False):
+        assert getattr(Config.lan(name="a", **{field: value}), field) is value
+    for value in (1, None, "yes"):
+        with pytest.raises(ConfigError, match=f"{field} .* must be True or False"):
+            Config.lan(name="a", **{field: value})

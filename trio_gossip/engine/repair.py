@@ -96,13 +96,14 @@ class Repair:
 
     def acked(self, ack: Ack, source: Address) -> None:
         """The ack to a ping of ours has come."""
+        if ack.summary == EQUAL:
+            self._streak = 0
+            return
         node = self._node
         name = node.table.name_at(source)
-        if not ack.summary or name is None or not node.is_peer(name, source):
+        if ack.summary in (b"", EXPLAINED) or name is None or not node.is_peer(name, source):
             return
-        if ack.summary == EXPLAINED:
-            return
-        age, sums = (0, {}) if ack.summary == EQUAL else unpack_sums(ack.summary)
+        age, sums = unpack_sums(ack.summary)
         differing = False
         for plane in self._planes:
             theirs = sums.get(plane.code, plane.digest)
