@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Message
+    from trio_gossip.engine.outputs import Output
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
@@ -31,7 +32,8 @@ class LanesShare(Checker):
 
     Only what a round of gossip sends is counted as room: an answer may have too little of it for a
     long message, or begin with a claim that was not queued. That news could use the room is taken
-    from packets that have none at all.
+    from packets that have none at all. What a lane could have told is what was due in it before
+    the turn and still is after it: a turn may pack many packets and then learn more.
     """
 
     name: ClassVar[str] = "lanes-share"
@@ -40,9 +42,27 @@ class LanesShare(Checker):
         super().__init__(simulation, findings)
         self._owed: dict[Process, tuple[float, float]] = {}
         """Bytes that the broadcasts, and the news of members, of a process are behind."""
+        self._due: dict[Process, tuple[bool, bool]] = {}
+        """Whether broadcasts, and news of members, were due when its last turn ended."""
 
     def ended(self, process: Process, how: str) -> None:
         self._owed.pop(process, None)
+        self._due.pop(process, None)
+
+    def turned(self, process: Process, outputs: list[Output]) -> None:
+        queue = node_of(process).queue
+        if len(queue.user) and len(queue.membership):
+            self._due[process] = self._due_now(process)
+        elif process in self._due:
+            del self._due[process]
+
+    def _due_now(self, process: Process) -> tuple[bool, bool]:
+        node = node_of(process)
+        pace = node.queue.pace
+        return (
+            node.queue.user.head_size(pace, node.now) > 0,
+            node.queue.membership.head_size(pace, node.now) > 0,
+        )
 
     def news_sent(
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
@@ -60,11 +80,12 @@ class LanesShare(Checker):
         broadcasts_owed -= theirs
         news_owed -= news
         if not answering and isinstance(messages[0], Alive | Suspect | Dead | Broadcast | Announce):
-            broadcasts_owed += share * (news + theirs)
-            # The only piece of news is not told to the member that it is about, and what was told a
-            # moment ago not at once again.
-            is_due = queue.membership.head_size(queue.pace, node.now) > 0
-            news_owed += (1.0 - share) * theirs if waiting > 1 and is_due and not news else 0.0
+            before, after = self._due.get(process, (False, False)), self._due_now(process)
+            if before[0] and after[0]:
+                broadcasts_owed += share * (news + theirs)
+            # The only piece of news is not told to the member that it is about.
+            if waiting > 1 and before[1] and after[1] and not news:
+                news_owed += (1.0 - share) * theirs
             self._judge(process, "broadcasts", broadcasts_owed)
             self._judge(process, "news of members", news_owed)
         self._owed[process] = max(0.0, broadcasts_owed), max(0.0, news_owed)
