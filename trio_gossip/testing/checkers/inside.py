@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from trio_gossip.addresses import Address
     from trio_gossip.engine.clock import StallClock
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.suspicion import Suspicion
@@ -91,3 +92,14 @@ def is_queued(process: Process, name: str) -> bool:
 def packet_limit_of(process: Process) -> int:
     """Most bytes in a packet of this process."""
     return node_of(process).packet_limit
+
+
+def has_news_for(process: Process, address: Address) -> bool:
+    """True when it could tell a member at ``address`` something of members now: nobody is told what
+    it said itself, or told us.
+    """
+    node = node_of(process)
+    pace = node.queue.pace
+    peer = node.table.name_at(address) or ""
+    due = node.queue.membership._due(pace, node.now)  # pyright: ignore[reportPrivateUsage]
+    return any(not entry.is_known_to(peer, pace) for _, entry in due)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from trio_gossip.codec.messages import Alive, Announce, Broadcast, Dead, Suspect
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import node_of, packet_limit_of
+from trio_gossip.testing.checkers.inside import has_news_for, node_of, packet_limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +69,7 @@ class LanesShare(Checker):
     ) -> None:
         node = node_of(process)
         queue = node.queue
-        waiting = len(queue.membership)
-        if not (len(queue.user) and waiting):
+        if not (len(queue.user) and len(queue.membership)):
             self._owed.pop(process, None)
             return
         share = process.config.broadcast_share
@@ -83,8 +82,7 @@ class LanesShare(Checker):
             before, after = self._due.get(process, (False, False)), self._due_now(process)
             if before[0] and after[0]:
                 broadcasts_owed += share * (news + theirs)
-            # The only piece of news is not told to the member that it is about.
-            if waiting > 1 and before[1] and after[1] and not news:
+            if before[1] and after[1] and not news and has_news_for(process, address):
                 news_owed += (1.0 - share) * theirs
             self._judge(process, "broadcasts", broadcasts_owed)
             self._judge(process, "news of members", news_owed)
