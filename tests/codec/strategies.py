@@ -30,6 +30,7 @@ from trio_gossip.codec.messages import (
     Record,
     Refusal,
     ServiceAnswer,
+    ServiceNews,
     ServiceRequest,
     StreamAck,
     StreamPing,
@@ -140,6 +141,7 @@ messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
     Conflict: st.builds(Conflict, names, addresses, addresses),
     BucketSums: st.builds(BucketSums, uint32, names, items(4, 64, 64)),
     BucketRows: st.builds(BucketRows, uint32, names, st.integers(0, 2**64 - 1), items(7, 0, 40)),
+    ServiceNews: st.builds(ServiceNews, st.integers(0, 255), st.binary(max_size=64)),
     BucketWants: st.builds(BucketWants, uint32, names, items(3, 0, 40), items(3, 0, 40)),
 }
 """Every message that this version sends."""

@@ -110,7 +110,15 @@ COUNTS = {
 
 
 def test_every_field_with_a_number_is_checked() -> None:
-    checked = {*POSITIVE, *ZERO_ALLOWED, *RATES, *COUNTS, "broadcast_share", "incarnation"}
+    checked = {
+        *POSITIVE,
+        *ZERO_ALLOWED,
+        *RATES,
+        *COUNTS,
+        "broadcast_share",
+        "state_share",
+        "incarnation",
+    }
     numbers = {
         field.name
         for field in attrs.fields(Config)
@@ -186,6 +194,12 @@ def test_a_count_is_a_whole_number_in_its_range(field: str) -> None:
         ({"leave_linger": 5.1}, r"leave_linger \(5.1\) must not exceed leave_timeout \(5.0\)"),
         ({"broadcast_share": -0.1}, "broadcast_share .* must be from 0.0 to 0.9"),
         ({"broadcast_share": 0.91}, "broadcast_share .* must be from 0.0 to 0.9"),
+        ({"state_share": -0.1}, "state_share .* must be from 0.0 to 0.9"),
+        ({"state_share": "x"}, "state_share .* must be from 0.0 to 0.9"),
+        (
+            {"state_share": 0.5, "broadcast_share": 0.5},
+            "broadcast_share and state_share together must not be above 0.9",
+        ),
         ({"broadcast_share": math.nan}, "broadcast_share .* must be from 0.0 to 0.9"),
         ({"incarnation": 0}, "incarnation .* must be a whole number from 1 to"),
         ({"incarnation": 2**40}, "incarnation .* must be a whole number from 1 to"),
@@ -228,7 +242,8 @@ def test_a_config_error_is_a_gossip_error_and_a_value_error() -> None:
     [
         {"advertise": Address("192.0.2.1", 65535), "allowed_networks": ("10.0.0.0/8", "::/0")},
         {"broadcast_share": 0.0},
-        {"broadcast_share": 0.9},
+        {"broadcast_share": 0.9, "state_share": 0.0},
+        {"state_share": 0.9, "broadcast_share": 0.0},
         {"incarnation": 1},
         {"incarnation": 2**40 - 1},
         {"meta": b"m" * 512, "name": "n" * 255},

@@ -29,6 +29,7 @@ from trio_gossip.codec.messages import (
     Record,
     Refusal,
     ServiceAnswer,
+    ServiceNews,
     ServiceRequest,
     StreamAck,
     StreamPing,
@@ -139,6 +140,10 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
     (
         BucketWants(1, "a", SUMMARY[:3], SUMMARY[3:6]),
         "8201850d0161614301020343040506",
+    ),
+    (
+        ServiceNews(2, b"news"),
+        "8201830e02446e657773",
     ),
 ]
 """One message, and the packet that holds only it."""

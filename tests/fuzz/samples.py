@@ -28,6 +28,7 @@ from trio_gossip.codec.messages import (
     Record,
     Refusal,
     ServiceAnswer,
+    ServiceNews,
     ServiceRequest,
     StreamAck,
     StreamPing,
@@ -58,6 +59,7 @@ MESSAGES: list[Message] = [
     BucketSums(7, "a", bytes(range(256))),
     BucketRows(7, "a", 5, b"\x01" * 14),
     BucketWants(7, "a", b"\x01" * 3, b"\x02" * 6),
+    ServiceNews(2, b"\x88\x01\x00aa\x05\x01ak\x05Av"),
 ]
 
 _ROW = Record("c", Address("10.0.0.7", 7946), b"meta", VERSIONS_DEFAULT, 3, 1)

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from tests.services.stating import StateWorld
+from tests.services.stating import START_MS, StateWorld
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services import state_plane
 from trio_gossip.services.base import RequestRefusedError
-from trio_gossip.services.state import COLLECT_SECONDS, RETOLD_MAX
+from trio_gossip.services.state import COLLECT_SECONDS, RETOLD_MAX, State
 from trio_gossip.services.state_plane import BEHIND_MAX, TOLD_MAX
 from trio_gossip.services.state_records import Plane, Record
 from trio_gossip.services.state_wire import encode_news, parse_news_untrusted
@@ -61,9 +61,11 @@ def test_what_is_no_command_of_state_is_refused() -> None:
 
 def test_nobody_has_to_listen_to_changes() -> None:
     world = StateWorld()
-    world.states["a"]._shown = None
+    state = world.states["a"] = State(lambda: START_MS)
+    state.attach(world.hosts["a"])
     world.write("a", "k", b"1")
     assert world.get("a", "k") == b"1"
+    assert not world.shown
 
 
 def test_a_value_that_no_packet_takes_goes_by_exchange() -> None:
