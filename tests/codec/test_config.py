@@ -192,6 +192,12 @@ def test_a_count_is_a_whole_number_in_its_range(field: str) -> None:
         ({"state_share": 0.91}, "state_share .* must be from 0.0 to 0.9"),
         ({"broadcast_share": 0.5, "state_share": 0.5}, "together must not be above 0.9"),
         ({"broadcast_share": 0.91}, "broadcast_share .* must be from 0.0 to 0.9"),
+        ({"state_share": -0.1}, "state_share .* must be from 0.0 to 0.9"),
+        ({"state_share": "x"}, "state_share .* must be from 0.0 to 0.9"),
+        (
+            {"state_share": 0.5, "broadcast_share": 0.5},
+            "broadcast_share and state_share together must not be above 0.9",
+        ),
         ({"broadcast_share": math.nan}, "broadcast_share .* must be from 0.0 to 0.9"),
         ({"incarnation": 0}, "incarnation .* must be a whole number from 1 to"),
         ({"incarnation": 2**40}, "incarnation .* must be a whole number from 1 to"),

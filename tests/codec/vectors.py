@@ -143,8 +143,8 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
         "8201850d0161614301020343040506",
     ),
     (
-        ServiceNews(2, b"hi"),
-        "8201830e02426869",
+        ServiceNews(2, b"news"),
+        "8201830e02446e657773",
     ),
     (
         Announce("a", INCARNATION, 1, 5000),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_gossip.codec.wire import PacketRoom
-from trio_gossip.engine.broadcast import BroadcastQueue
+from trio_gossip.engine.broadcast import NEWS_QUEUE_MAX, BroadcastQueue
 from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.pacing import Pace
 
@@ -21,17 +21,19 @@ class Drops:
         self.count += 1
 
 
-def queue(user_max: int = 100, share: float = 0.25) -> tuple[BroadcastQueue, Drops]:
-    drops = Drops()
+def queue(
+    user_max: int = 100, share: float = 0.25, news_share: float = 0.25
+) -> tuple[BroadcastQueue, list[str]]:
+    dropped: list[str] = []
     subject = BroadcastQueue(
         pace=always(10),
         members_max=1000,
         user_max=user_max,
         user_share=share,
-        news_share=share,
-        dropped=lambda _: drops(),
+        news_share=news_share,
+        dropped=dropped.append,
     )
-    return subject, drops
+    return subject, dropped
 
 
 def always(copies: int) -> Pace:
@@ -278,7 +280,72 @@ def test_packets_are_never_over_the_budget_and_nothing_is_sent_too_often(
     fitting = [size for size in membership + user if size <= budget - 2]
     assert len(sent) == len(fitting)
     assert all(count == 3 for count in sent.values())
-    assert drops.count == 0
+    assert not drops
+
+
+def test_three_lanes_that_compete_each_get_their_share() -> None:
+    subject, _ = queue(share=0.25, news_share=0.25)
+    for number in range(100):
+        subject.membership.put(number, b"m" * 100)
+        subject.news.put(number, b"n" * 100)
+        subject.user.put(number, b"u" * 100)
+    kinds = [part[:1] for part in fill(subject, 1202)]
+    assert [kinds.count(kind) for kind in (b"m", b"n", b"u")] == [6, 3, 3]
+
+
+def test_news_and_user_messages_without_membership_fill_the_packet() -> None:
+    subject, _ = queue(share=0.25, news_share=0.25)
+    for number in range(100):
+        subject.news.put(number, b"n" * 100)
+        subject.user.put(number, b"u" * 100)
+    kinds = [part[:1] for part in fill(subject, 1201)]
+    assert len(kinds) == 12
+    assert kinds.count(b"u") >= 3
+    assert kinds.count(b"n") >= 3
+
+
+@given(
+    st.lists(st.integers(4, 300), max_size=40),
+    st.lists(st.integers(4, 300), max_size=40),
+    st.lists(st.integers(4, 300), max_size=40),
+    st.integers(4, 1400),
+    st.floats(0.0, 0.45),
+    st.floats(0.0, 0.45),
+)
+def test_three_lanes_are_all_told_to_the_end_within_the_budget(
+    membership: list[int],
+    news: list[int],
+    user: list[int],
+    budget: int,
+    share: float,
+    news_share: float,
+) -> None:
+    subject, drops = queue(share=share, news_share=news_share)
+    lanes = ((subject.membership, membership), (subject.news, news), (subject.user, user))
+    for letter, (lane, sizes) in zip(b"mnu", lanes, strict=True):
+        for number, size in enumerate(sizes):
+            lane.put(number, b"%c%03d" % (letter, number) + b"." * (size - 4))
+    sent: dict[bytes, int] = {}
+    subject.pace = always(3)
+    for _ in range(400):
+        parts = subject.fill(PacketRoom(budget), 0.0)
+        assert sum(map(len, parts)) + 2 + (len(parts) > 22) <= max(budget, 2)
+        for part in parts:
+            sent[part] = sent.get(part, 0) + 1
+    fitting = [size for size in membership + news + user if size <= budget - 2]
+    assert len(sent) == len(fitting)
+    assert all(count == 3 for count in sent.values())
+    assert not drops
+
+
+def test_news_beyond_the_bound_are_dropped_and_counted_by_their_own_name() -> None:
+    subject, drops = queue(user_max=1)
+    for number in range(NEWS_QUEUE_MAX + 2):
+        subject.news.put(number, b"news")
+    assert len(subject.news) == NEWS_QUEUE_MAX
+    subject.user.put(1, b"user")
+    subject.user.put(2, b"user")
+    assert drops == ["news_dropped"] * 2 + ["broadcast_dropped"]
 
 
 def test_no_transmission_is_spent_on_the_member_that_the_news_is_about() -> None:
@@ -303,32 +370,3 @@ def test_the_subject_hears_accusations() -> None:
     bench.wait(1.0)
     assert [m.name for m in bench.messages(Suspect, to="a")]
     assert "b" not in {m.name for m in bench.messages(Alive, to="b")}
-
-
-def test_news_of_services_has_its_share_beside_membership_and_users() -> None:
-    subject, _ = queue(share=0.25)
-    for number in range(200):
-        subject.membership.put(number, b"m" * 100)
-        subject.news.put(number, b"n" * 100)
-        subject.user.put(number, b"u" * 100)
-    packets = [fill(subject, 1200, limit=100) for _ in range(12)]
-    told = {
-        kind: sum(part[:1] == kind for parts in packets for part in parts)
-        for kind in (b"m", b"n", b"u")
-    }
-    assert sum(told.values()) == 144
-    assert told[b"n"] >= 36
-    assert told[b"u"] >= 36
-    assert told[b"m"] >= 60, "what is left, in whole messages"
-    assert (len(subject), bool(subject)) == (500, True)
-
-
-def test_two_lanes_with_shares_divide_what_membership_does_not_need() -> None:
-    subject, _ = queue(share=0.25)
-    for number in range(100):
-        subject.news.put(number, b"n" * 100)
-        subject.user.put(number, b"u" * 100)
-    parts = [part for _ in range(8) for part in fill(subject, 1200, limit=100)]
-    assert sum(part[:1] == b"u" for part in parts) >= 24
-    assert sum(part[:1] == b"n" for part in parts) >= 24
-    assert len(parts) == 96

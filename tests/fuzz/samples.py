@@ -57,9 +57,9 @@ MESSAGES: list[Message] = [
     Conflict("a", A, Address("host.example", 1)),
     BucketSums(7, "a", bytes(range(256))),
     BucketRows(7, "a", 5, b"\x01" * 14),
-    ServiceNews(2, b"news"),
     BucketWants(7, "a", b"\x01" * 3, b"\x02" * 6),
     Announce("a", 1, 3, 5000),
+    ServiceNews(2, b"\x88\x01\x00aa\x05\x01ak\x05Av"),
 ]
 
 _ROW = Record("c", Address("10.0.0.7", 7946), b"meta", VERSIONS_DEFAULT, 3, 1)

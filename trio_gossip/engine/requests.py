@@ -173,6 +173,11 @@ class Requests:
             node.counters.bump("request_refused_by_service")
             self._refuse(exchange, RefusalReason.MALFORMED, str(error))
             return
+        if len(answer) > SERVICE_BYTES_MAX:
+            node.counters.bump("answer_too_long")
+            text = f"the answer is over the limit of {SERVICE_BYTES_MAX} bytes"
+            self._refuse(exchange, RefusalReason.TOO_LARGE, text)
+            return
         self._streams.send(exchange, ServiceAnswer(answer))
         self._streams.close(exchange)
 

@@ -11,9 +11,11 @@ import attrs
 
 from trio_gossip.codec import DecodeError
 from trio_gossip.errors import LocalProtocolError
+from trio_gossip.services.base import RequestRefusedError
+from trio_gossip.services.state_fitting import fit_chunk, fit_vector
 from trio_gossip.services.state_intake import Intake
 from trio_gossip.services.state_sending import make_chunk
-from trio_gossip.services.state_wire import encode_ask, encode_chunk, parse_chunk_untrusted
+from trio_gossip.services.state_wire import encode_ask, parse_chunk_untrusted
 
 if TYPE_CHECKING:
     from trio_gossip.plane import Ended
@@ -31,11 +33,18 @@ CHUNKS_MAX: Final = 4096
 PULLS_MAX: Final = 4
 """Exchanges that one plane has open at once; a further one is counted and not begun."""
 
+ANSWERS_BURST: Final = 2048
+"""Questions of one peer that are answered without a pause: enough for all that two planes hold."""
+
+ANSWERS_RATE: Final = 256.0
+"""Questions of one peer that are answered each second after that."""
+
 AGAIN_SECONDS: Final = 1.0
 """Between two exchanges with one peer that begin because it asked us and seemed to know more."""
 
 PEERS_MAX: Final = 1024
-"""Peers for which the time of the last one is remembered."""
+"""Peers for which the time of the last one is remembered, and how much they asked; of which nothing
+was heard for longest is forgotten."""
 
 
 @attrs.define
@@ -70,13 +79,15 @@ class StateExchange:
         self._learned = learned
         self._pulls: dict[str, _Pull] = {}
         self._back: OrderedDict[str, float] = OrderedDict()
+        self._allowances: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def pull(self, peer: str, ended: Ended) -> None:
         """Get what ``peer`` has seen and we have not."""
         if peer in self._pulls or len(self._pulls) >= PULLS_MAX:
             self._host.bump("state_exchange_busy")
             return
-        self._pulls[peer] = _Pull(peer, self._replica.vector(), Intake(self._replica), ended)
+        asked = fit_vector(self._replica.vector(), self._host.rng)
+        self._pulls[peer] = _Pull(peer, asked, Intake(self._replica), ended)
         self._ask(self._pulls[peer])
 
     def _ask(self, pull: _Pull) -> None:
@@ -101,7 +112,8 @@ class StateExchange:
         if learned:
             self._learned(learned)
         if pull.intake.is_done:
-            self._end(pull, "state_exchanged")
+            adopted = pull.intake.is_adopted
+            self._end(pull, "state_exchanged" if adopted else "state_exchange_failed")
         elif pull.intake.cursor == before or pull.chunks >= CHUNKS_MAX:
             self._end(pull, "state_chunk_unexpected")
         else:
@@ -113,9 +125,19 @@ class StateExchange:
         pull.ended(pull.intake.stored > 0)
 
     def answer(self, asked: Vector, cursor: int, source: str) -> bytes:
-        """Tell ``source`` what it lacks; and ask it in turn, if it has seen more than we have."""
-        replica = self._replica
-        answer = encode_chunk(make_chunk(replica, asked, cursor, CHUNK_BYTES))
+        """Tell ``source`` what it lacks; and ask it in turn, if it has seen more than we have.
+
+        Raises:
+            RequestRefusedError: it asks too often, or the answer is too long.
+        """
+        if not self._may_be_asked(source):
+            self._host.bump("state_asked_too_often")
+            raise RequestRefusedError(f"more than {ANSWERS_RATE:g} questions a second")
+        chunk = make_chunk(self._replica, asked, cursor, CHUNK_BYTES)
+        answer = fit_chunk(chunk, self._host.rng)
+        if answer is None:
+            self._host.bump("state_answer_too_long")
+            raise RequestRefusedError("there are too many writers for one answer")
         if not cursor and self._knows_more(asked) and self._may_ask_back(source):
             self.pull(source, _nothing)
         return answer
@@ -126,6 +148,16 @@ class StateExchange:
             top > seen.top(writer, gen) and not seen.has(writer, gen, top)
             for (writer, gen), top in asked.tops.items()
         ) or any(fold > seen.folds.get(writer, fold) for writer, fold in asked.folds.items())
+
+    def _may_be_asked(self, peer: str) -> bool:
+        now = self._host.now
+        allowance, before = self._allowances.pop(peer, (float(ANSWERS_BURST), now))
+        allowance = min(float(ANSWERS_BURST), allowance + ANSWERS_RATE * (now - before))
+        allowed = allowance >= 1.0
+        self._allowances[peer] = (allowance - allowed, now)
+        if len(self._allowances) > PEERS_MAX:
+            self._allowances.popitem(last=False)
+        return allowed
 
     def _may_ask_back(self, peer: str) -> bool:
         now = self._host.now

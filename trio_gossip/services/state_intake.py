@@ -89,8 +89,12 @@ class Intake:
                 replica.floors[writer, gen] = max(replica.floors.get((writer, gen), 0), floor)
         refused = {writer for writer, _ in self._refused_lives}
         for writer, fold in closing.folds.items():
-            if writer not in refused and fold > replica.seen.folds.get(writer, NO_FOLD):
+            if writer in refused or fold <= replica.seen.folds.get(writer, NO_FOLD):
+                continue
+            if replica.seen.has_room_for_fold(writer):
                 replica.fold(writer, fold)
+            else:
+                replica.bump("state_writers_full")
         if replica.plane is Plane.SHARED:
             replica.horizon = max(replica.horizon, closing.horizon)
             replica.fold_own()

@@ -21,6 +21,10 @@ BEHIND_MAX: Final = 4
 """So many former versions of what was seen of a writer are remembered: a peer may lack all of them
 and is told at once. One that lacks more finds out by an exchange."""
 
+TOLD_MAX: Final = 16
+"""More versions than that are not told with an answer to a ping: it is a peer's word how many there
+are, and what is many goes by stream."""
+
 LIVES_MAX: Final = 4096
 """Writers of which that is remembered; the one that wrote longest ago is forgotten."""
 
@@ -74,7 +78,10 @@ class StatePlane:
         if found is None:
             return []
         (writer, gen), behind = found
-        missing = set(range(behind + 1, self._replica.seen.top(writer, gen) + 1))
+        top = self._replica.seen.top(writer, gen)
+        if top - behind > TOLD_MAX:
+            return []
+        missing = set(range(behind + 1, top + 1))
         records = [
             record
             for record in self._replica.slots.of(writer)

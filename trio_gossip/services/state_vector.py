@@ -143,6 +143,10 @@ class SeenTable:
         """That life is known, or may become known."""
         return gen in self.lives.get(writer, ()) or self.size < VECTOR_ENTRIES_MAX
 
+    def has_room_for_fold(self, writer: str) -> bool:
+        """That writer has folded before, or may."""
+        return writer in self.folds or len(self.folds) < VECTOR_ENTRIES_MAX
+
     def add(self, writer: str, gen: int, *versions: int) -> None:
         """These were seen. Nothing happens in a generation that was folded."""
         seen = self._life(writer, gen)
