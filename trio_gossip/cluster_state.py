@@ -54,9 +54,8 @@ class _View:
             LocalProtocolError: the key or the value is too long, a limit on records or bytes is
                 reached, or this member has left. Nothing has changed.
         """
-        if not isinstance(value, bytes | bytearray | memoryview):
-            raise TypeError(f"value must be bytes, not {type(value).__name__}")
-        self._write(key, bytes(value))
+        _check_bytes(value)
+        self._write(key, value)
 
     def delete(self, key: str) -> bool:
         """Delete a key; False when there was none. A deleted key does not come back.
@@ -151,6 +150,11 @@ def _items(records: list[Record]) -> list[StateItem]:
         for record in records
         if record.value is not None
     ]
+
+
+def _check_bytes(value: object) -> None:
+    if not isinstance(value, bytes):
+        raise TypeError(f"value must be bytes, not {type(value).__name__}")
 
 
 def _check_text(what: str, value: object) -> None:

@@ -31,7 +31,8 @@ def queue(
         user_max=user_max,
         user_share=share,
         news_share=news_share,
-        dropped=dropped.append,
+        dropped=lambda: dropped.append("broadcast_dropped"),
+        news_dropped=lambda: dropped.append("news_dropped"),
     )
     return subject, dropped
 

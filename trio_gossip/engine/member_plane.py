@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from trio_gossip.plane import MEMBERS
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 class MemberPlane:
     """A :class:`~trio_gossip.plane.Plane` over the member table."""
 
-    code: ClassVar[int] = MEMBERS
-
     def __init__(self, node: Node, hearsay: Hearsay, buckets: Buckets) -> None:
+        self.code = MEMBERS
         self._node = node
         self._hearsay = hearsay
         self._buckets = buckets

@@ -28,7 +28,7 @@ class LanesShare(Checker):
     """While a process has both news of members and broadcasts to tell, broadcasts get at least
     ``broadcast_share`` of the bytes of its gossip, and news at least the rest (memberlist gives
     broadcasts what membership leaves, which under churn is nothing). Judged in bytes over
-    consecutive packets: either may be behind by :data:`OWED_PACKETS` packets.
+    consecutive packets: either may be behind by ``OWED_PACKETS`` packets.
 
     Only what a round of gossip sends is counted as room: an answer may have too little of it for a
     long message, or begin with a claim that was not queued. That news could use the room is taken
