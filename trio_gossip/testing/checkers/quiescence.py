@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from trio_gossip.codec.messages import Alive, Broadcast, Dead, Leave, Suspect
+from trio_gossip.codec.messages import Alive, Broadcast, Dead, Leave, ServiceNews, Suspect
 from trio_gossip.engine import Complete, OpenExchange
+from trio_gossip.services.state_records import Plane
 from trio_gossip.testing.checkers.convergence import AfterFaults
 from trio_gossip.testing.checkers.expected import push_pull_seconds
 from trio_gossip.testing.checkers.inside import active_of, node_of, suspicions_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
 
-TOLD: Final = (Alive, Suspect, Dead, Broadcast, Leave)
+TOLD: Final = (Alive, Suspect, Dead, Broadcast, Leave, ServiceNews)
 """Messages that an idle cluster does not send."""
 
 QUEUE_SECONDS: Final = 20.0
@@ -80,7 +81,7 @@ class Quiescence(AfterFaults):
                     self.disturbed()  # the application said something
                     return
             if self._resting is not None and isinstance(
-                message, Alive | Suspect | Dead | Broadcast | Leave
+                message, Alive | Suspect | Dead | Broadcast | Leave | ServiceNews
             ):
                 self._news = f"{process.name} tells {address}: {message}"
 
@@ -134,9 +135,14 @@ class Quiescence(AfterFaults):
                 return
 
     def _is_equal(self) -> bool:
-        """True when no news can be left: equal tables and empty queues."""
+        """True when no news can be left: equal tables, equal state and empty queues."""
         processes = self.simulation.processes.values()
         if any(len(node_of(process).queue) for process in processes) or not self.agree():
+            return False
+        if any(
+            len({process.state.replica(plane).digest for process in processes}) > 1
+            for plane in Plane
+        ):
             return False
         gone: dict[str, tuple[MemberState, int]] = {}
         for process in processes:
