@@ -67,6 +67,13 @@ from trio_gossip.testing.checkers.spreading import (
     NewsInFull,
     NoStaleNews,
 )
+from trio_gossip.testing.checkers.state import (
+    DeletedStaysDeleted,
+    StateAgrees,
+    StateBounded,
+    StateGoesForward,
+    StateOwn,
+)
 from trio_gossip.testing.checkers.telling import (
     EventsMatchTable,
     LegalTransitions,
@@ -130,6 +137,11 @@ ALL: Final[tuple[type[Checker], ...]] = (
     Quiescence,
     SumsMatchTable,
     MissedIsRepaired,
+    StateGoesForward,
+    DeletedStaysDeleted,
+    StateOwn,
+    StateBounded,
+    StateAgrees,
     SendsPerRumour,
     SendsEnough,
     LanesShare,

@@ -5,8 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from trio_gossip.codec.messages import Alive, Announce, Broadcast, Dead, Leave, Suspect
+from trio_gossip.codec.messages import (
+    Alive,
+    Announce,
+    Broadcast,
+    Dead,
+    Leave,
+    ServiceNews,
+    Suspect,
+)
 from trio_gossip.engine import Complete, OpenExchange
+from trio_gossip.services.state_records import Plane
 from trio_gossip.testing.checkers.convergence import AfterFaults
 from trio_gossip.testing.checkers.expected import push_pull_seconds
 from trio_gossip.testing.checkers.inside import active_of, node_of, suspicions_of
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
 
-TOLD: Final = (Alive, Suspect, Dead, Broadcast, Announce, Leave)
+TOLD: Final = (Alive, Suspect, Dead, Broadcast, Announce, Leave, ServiceNews)
 """Messages that an idle cluster does not send."""
 
 QUEUE_SECONDS: Final = 20.0
@@ -158,9 +167,14 @@ class Quiescence(AfterFaults):
         return probed and not any(node_of(process).outbox.commands for process in processes)
 
     def _is_equal(self) -> bool:
-        """True when no news can be left: equal tables and empty queues."""
+        """True when no news can be left: equal tables, equal state and empty queues."""
         processes = self.simulation.processes.values()
         if any(len(node_of(process).queue) for process in processes) or not self.agree():
+            return False
+        if any(
+            len({process.state.replica(plane).digest for process in processes}) > 1
+            for plane in Plane
+        ):
             return False
         gone: dict[str, tuple[MemberState, int]] = {}
         for process in processes:

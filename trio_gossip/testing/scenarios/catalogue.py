@@ -19,6 +19,7 @@ from trio_gossip.testing.scenarios import (
     streams,
     vain,
     work,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _THEMES: Final = (
     forged,
     refused,
     vain,
+    writing,
 )
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_gossip.codec.messages import PARCEL_BYTES_MAX
-from trio_gossip.testing.scenarios import hostile, keys
+from trio_gossip.testing.scenarios import hostile, keys, writing
 from trio_gossip.testing.scenarios.catalogue import GENTLE, KINDS
 from trio_gossip.testing.scenarios.plots import plot_of
 from trio_gossip.testing.scenarios.scenario import Scenario
@@ -49,6 +49,11 @@ ROUNDS_SHARE: Final = 0.125
 
 PACKETS_ONLY_SHARE: Final = 0.5
 """Of the scenarios refuse broadcasts that fit no packet; the others announce them."""
+STATE_SHARE: Final = 1 / 3
+"""Of the scenarios write state."""
+
+WRITES_DRAWN: Final = (3, 12)
+"""Steps that write it, there."""
 
 _PROFILES: Final = ("lan",) * 7 + ("local",) * 2 + ("wan",)
 _WAN_FACTOR: Final = 4.0
@@ -91,6 +96,8 @@ def random_scenario(
         kept = [step for step in steps if step.kind not in taken]  # not too many of a kind
         steps = tuple(sorted((*kept, *plot.steps), key=lambda step: step.at))
         seconds = max(seconds, plot.seconds)
+    written = _writes(seed, names, seconds)
+    steps = tuple(sorted((*steps, *written), key=lambda step: step.at))
     return Scenario(
         seed=seed,
         nodes=count,
@@ -171,7 +178,8 @@ def _weights(rng: random.Random, kinds: tuple[str, ...], *, sealed: bool) -> lis
 def _steps(
     rng: random.Random, names: tuple[str, ...], seconds: float, *, gentle: bool, sealed: bool
 ) -> tuple[Step, ...]:
-    kinds = GENTLE if gentle else tuple(KINDS)
+    without = {kind.name for kind in writing.KINDS}  # drawn by a chance of its own
+    kinds = tuple(name for name in (GENTLE if gentle else KINDS) if name not in without)
     weights = _weights(rng, kinds, sealed=sealed)
     drawn: Counter[str] = Counter()
     steps: list[Step] = []
@@ -186,3 +194,13 @@ def _steps(
         drawn[name] += 1
         steps.append(kind.draw(rng, names, at))
     return tuple(sorted(steps, key=lambda step: step.at))
+
+
+def _writes(seed: int, names: tuple[str, ...], seconds: float) -> tuple[Step, ...]:
+    """What is written, and when: beside all that happens otherwise, which it does not change."""
+    rng = random.Random(f"state {seed}")
+    if rng.random() >= STATE_SHARE:
+        return ()
+    weights = [kind.weight for kind in writing.KINDS]
+    kinds = rng.choices(writing.KINDS, weights, k=rng.randint(*WRITES_DRAWN))
+    return tuple(kind.draw(rng, names, round(rng.uniform(0.0, seconds), 3)) for kind in kinds)

@@ -59,6 +59,8 @@ class Process:
     first_incarnation: int
     started_at: float
     state: State
+    wrote: dict[str, bytes | None] = attrs.Factory(dict[str, "bytes | None"])
+    """By key what its application wrote into its state last; None where it deleted."""
     running: bool = True
     ended_at: float = math.inf
     paused: bool = False

@@ -331,6 +331,8 @@ class Simulation(Hosts):
         write = StateWrite(Plane.SHARED if shared else Plane.STATE, key, value)
         call = _with_token(process.engine.call_service, token)
         self._runtime.give(process, call, STATE_SERVICE, write)
+        if not shared:
+            process.wrote[key] = value
         return token
 
     def keys(self, name: str, operation: str, secret: bytes = b"", *, leaked: bool = False) -> int:
