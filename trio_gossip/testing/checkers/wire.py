@@ -15,6 +15,7 @@ from trio_gossip.codec.messages import (
     Leave,
     Nack,
     Ping,
+    ServiceNews,
     Suspect,
 )
 
@@ -27,7 +28,9 @@ PACKETS_REMEMBERED: Final = 1024
 PING: Final = Ping.code
 INDIRECT_PING: Final = IndirectPing.code
 ANSWERS: Final = (Ack.code, Nack.code)
-NEWS: Final = frozenset((Alive.code, Suspect.code, Dead.code, Broadcast.code, Leave.code))
+NEWS: Final = frozenset(
+    (Alive.code, Suspect.code, Dead.code, Broadcast.code, Leave.code, ServiceNews.code)
+)
 """Messages that can change a table or have to be told on."""
 
 _LONG_HEAD: Final = b"\x98"

@@ -12,22 +12,19 @@ from trio_gossip.codec import NativeCodec
 from trio_gossip.config import Config
 from trio_gossip.engine import Engine
 from trio_gossip.members import Member, MemberState
-from trio_gossip.services.keys import KEYS_SERVICE
-from trio_gossip.services.state import STATE_SERVICE, State, StateWrite
-from trio_gossip.services.state_records import Plane
+from trio_gossip.services.state import State
 from trio_gossip.testing.simulation.arguments import (
     CALLS,
     COMMANDS,
     check_call,
     check_seconds,
     check_seed,
-    key_command,
 )
 from trio_gossip.testing.simulation.excuses import Excuses
-from trio_gossip.testing.simulation.hosts import Hosts
 from trio_gossip.testing.simulation.links import LinkFaults, Links
 from trio_gossip.testing.simulation.observers import Hooks, Observer
 from trio_gossip.testing.simulation.process import Process
+from trio_gossip.testing.simulation.programs import Programs, with_token
 from trio_gossip.testing.simulation.runtime import Runtime
 from trio_gossip.testing.simulation.schedule import Schedule
 from trio_gossip.testing.simulation.sealed_runtime import SealedRuntime
@@ -50,7 +47,7 @@ PACKET_LIMIT: Final = 1400
 """Most bytes in a packet unless a process is started with another limit."""
 
 
-class Simulation(Hosts):
+class Simulation(Programs):
     """Engines only: bytes travel over simulated links, time is virtual, and all chance comes from
     the seed. A run is a function of this library's version, the seed and the calls made on it:
     the same on every platform, under every PYTHONHASHSEED.
@@ -315,50 +312,7 @@ class Simulation(Hosts):
         process.tokens += 1
         token = process.tokens
         method: Callable[..., list[Output]] = getattr(process.engine, call)
-        self._runtime.give(process, _with_token(method, token), *arguments)
-        return token
-
-    def write(self, name: str, key: str, value: bytes | None, *, shared: bool = False) -> int:
-        """Have a process write its state, or shared state; None deletes. Returns the token.
-
-        Raises:
-            ValueError: the process is not running.
-            LocalProtocolError: the key or value is too long, there is no room, or it has left.
-        """
-        process = self._running(name)
-        process.tokens += 1
-        token = process.tokens
-        write = StateWrite(Plane.SHARED if shared else Plane.STATE, key, value)
-        call = _with_token(process.engine.call_service, token)
-        self._runtime.give(process, call, STATE_SERVICE, write)
-        if not shared:
-            process.wrote[key] = value
-        return token
-
-    def keys(self, name: str, operation: str, secret: bytes = b"", *, leaked: bool = False) -> int:
-        """Have a process change the keys of the whole cluster, or list them; returns the token.
-
-        Args:
-            name: of the process.
-            operation: ``"list"``, ``"install"``, ``"use"`` or ``"remove"``.
-            secret: the key, or for ``"use"`` and ``"remove"`` its id; for ``"list"`` none.
-            leaked: remove it without grace.
-
-        Raises:
-            ValueError: no such operation, that is no key, the process is not running, or the
-                cluster is not sealed.
-            LocalProtocolError: the process has left.
-        """
-        process = self._running(name)
-        seal = process.seal
-        if seal is None:
-            raise ValueError("the cluster is not sealed")
-        command = key_command(operation, secret, seal.identify, leaked=leaked)
-        process.tokens += 1
-        token = process.tokens
-        process.key_tokens.add(token)
-        call = _with_token(process.engine.call_service, token)
-        self._runtime.give(process, call, KEYS_SERVICE, command)
+        self._runtime.give(process, with_token(method, token), *arguments)
         return token
 
     def do(self, name: str, call: str, *arguments: object) -> None:
@@ -409,10 +363,3 @@ class Simulation(Hosts):
 def address_of(name: str) -> Address:
     """Where a member listens unless it is told otherwise."""
     return Address(f"h-{name}", PORT_DEFAULT)
-
-
-def _with_token(method: Callable[..., list[Output]], token: int) -> Callable[..., list[Output]]:
-    def call(*arguments: object, now: float) -> list[Output]:
-        return method(*arguments, token=token, now=now)
-
-    return call
