@@ -149,6 +149,20 @@ def test_who_is_asked_by_one_that_knows_more_asks_in_turn(plane: Plane) -> None:
     assert world.plane("a", plane).digest == world.plane("b", plane).digest
 
 
+def test_who_is_asked_by_a_new_life_that_wrote_nothing_drops_the_keys_of_the_former_one() -> None:
+    world = StateWorld("abc")
+    for name in "ac":
+        world.write(name, "k", b"v")
+        world.gossip(name, "b")
+    world.now += 60.0
+    world.add("a")
+    world.states["a"].met("b")
+    world.settle()
+    assert world.get("b", "k", "a") is None
+    assert world.get("b", "k", "c") == world.get("a", "k", "c") == b"v"
+    assert world.plane("a").digest == world.plane("b").digest
+
+
 def test_who_is_asked_twice_within_a_second_asks_back_once() -> None:
     world = StateWorld()
     counts = []

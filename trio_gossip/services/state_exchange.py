@@ -14,6 +14,7 @@ from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services.base import RequestRefusedError
 from trio_gossip.services.state_fitting import fit_chunk, fit_vector
 from trio_gossip.services.state_intake import Intake
+from trio_gossip.services.state_records import Plane
 from trio_gossip.services.state_sending import make_chunk
 from trio_gossip.services.state_wire import encode_ask, parse_chunk_untrusted
 
@@ -143,7 +144,14 @@ class StateExchange:
         return answer
 
     def _knows_more(self, asked: Vector) -> bool:
-        seen = self._replica.seen
+        replica = self._replica
+        seen = replica.seen
+        if replica.plane is Plane.STATE and any(
+            # A new life in which nothing was written yet: it ends the keys of the former one.
+            gen > seen.newest(writer) > 0 and writer != replica.name and replica.is_member(writer)
+            for writer, gen in asked.tops
+        ):
+            return True
         return any(
             top > seen.top(writer, gen) and not seen.has(writer, gen, top)
             for (writer, gen), top in asked.tops.items()

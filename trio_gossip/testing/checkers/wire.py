@@ -16,6 +16,7 @@ from trio_gossip.codec.messages import (
     Leave,
     Nack,
     Ping,
+    ServiceNews,
     Suspect,
 )
 
@@ -29,7 +30,15 @@ PING: Final = Ping.code
 INDIRECT_PING: Final = IndirectPing.code
 ANSWERS: Final = (Ack.code, Nack.code)
 NEWS: Final = frozenset(
-    (Alive.code, Suspect.code, Dead.code, Broadcast.code, Announce.code, Leave.code)
+    (
+        Alive.code,
+        Suspect.code,
+        Dead.code,
+        Broadcast.code,
+        Announce.code,
+        Leave.code,
+        ServiceNews.code,
+    )
 )
 """Messages that can change a table or have to be told on."""
 

@@ -24,10 +24,10 @@ from trio_gossip.testing.simulation.excuses import Excuses
 from trio_gossip.testing.simulation.links import LinkFaults, Links
 from trio_gossip.testing.simulation.observers import Hooks, Observer
 from trio_gossip.testing.simulation.process import Process
+from trio_gossip.testing.simulation.programs import Programs, with_token
 from trio_gossip.testing.simulation.runtime import Runtime
 from trio_gossip.testing.simulation.schedule import Schedule
 from trio_gossip.testing.simulation.sealed_runtime import SealedRuntime
-from trio_gossip.testing.simulation.service_calls import ServiceCalls, with_token
 from trio_gossip.testing.simulation.shared_table import SharedTable, TableBase
 from trio_gossip.testing.simulation.watched_table import WatchedTable
 from trio_gossip.testing.trace import Trace
@@ -47,7 +47,7 @@ PACKET_LIMIT: Final = 1400
 """Most bytes in a packet unless a process is started with another limit."""
 
 
-class Simulation(ServiceCalls):
+class Simulation(Programs):
     """Engines only: bytes travel over simulated links, time is virtual, and all chance comes from
     the seed. A run is a function of this library's version, the seed and the calls made on it:
     the same on every platform, under every PYTHONHASHSEED.

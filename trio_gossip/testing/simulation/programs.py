@@ -1,9 +1,10 @@
-"""What the programs of a simulation ask of the services of their members."""
+"""What the programs around simulated engines ask of services: to write state, to change keys."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services.keys import KEYS_SERVICE
 from trio_gossip.services.state import STATE_SERVICE, StateWrite
 from trio_gossip.services.state_records import Plane
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from trio_gossip.engine.outputs import Output
 
 
-class ServiceCalls(Hosts):
-    """The part of :class:`~trio_gossip.testing.Simulation` that writes state and changes keys."""
+class Programs(Hosts):
+    """The part of :class:`~trio_gossip.testing.Simulation` that calls services."""
 
     def write(self, name: str, key: str, value: bytes | None, *, shared: bool = False) -> int:
         """Have a process write its state, or shared state; None deletes. Returns the token.
@@ -31,9 +32,14 @@ class ServiceCalls(Hosts):
         token = process.tokens
         write = StateWrite(Plane.SHARED if shared else Plane.STATE, key, value)
         call = with_token(process.engine.call_service, token)
-        self._runtime.give(process, call, STATE_SERVICE, write)
+        before = process.wrote.copy()
         if not shared:
             process.wrote[key] = value
+        try:
+            self._runtime.give(process, call, STATE_SERVICE, write)
+        except LocalProtocolError:
+            process.wrote = before
+            raise
         return token
 
     def keys(self, name: str, operation: str, secret: bytes = b"", *, leaked: bool = False) -> int:
@@ -64,7 +70,7 @@ class ServiceCalls(Hosts):
 
 
 def with_token(method: Callable[..., list[Output]], token: int) -> Callable[..., list[Output]]:
-    """A command of an engine with its token, ready to be given."""
+    """The same with the token of a command."""
 
     def call(*arguments: object, now: float) -> list[Output]:
         return method(*arguments, token=token, now=now)
