@@ -7,6 +7,7 @@ Started as ``sealed_worker.py FORMAT``, where the format is ``plain``, ``native`
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import trio
 import worker
@@ -19,11 +20,14 @@ from trio_gossip_transports import EncryptedTransport, Keyring, open_socket_tran
 class SealedWorker(worker.Worker):
     """Members over an ``EncryptedTransport``; nothing else differs."""
 
-    async def _live(self, name: str, *, task_status: trio.TaskStatus[Cluster]) -> None:
+    async def _live(
+        self, name: str, changes: dict[str, Any], *, task_status: trio.TaskStatus[Cluster]
+    ) -> None:
         with trio.CancelScope() as scope:
             ended = self._living[scope] = trio.Event()
             async with sealed(await open_socket_transport("127.0.0.1", 0)) as transport:
-                await serve_cluster(Config.lan(name=name), transport, task_status=task_status)
+                config = Config.lan(name=name, **changes)
+                await serve_cluster(config, transport, task_status=task_status)
         ended.set()
 
 
