@@ -31,7 +31,7 @@ def queue(
         user_max=user_max,
         user_share=share,
         news_share=news_share,
-        dropped=dropped.append,
+        bump=dropped.append,
     )
     return subject, dropped
 

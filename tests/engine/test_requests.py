@@ -17,13 +17,12 @@ from trio_gossip.codec.messages import (
     Dead,
     Refusal,
     ServiceAnswer,
-    ServiceNews,
     ServiceRequest,
     StreamAck,
 )
 from trio_gossip.config import Config
 from trio_gossip.engine import CloseExchange, Engine
-from trio_gossip.engine.requests import NEWS_OVERHEAD, REQUESTS_MAX
+from trio_gossip.engine.requests import REQUESTS_MAX
 from trio_gossip.errors import LocalProtocolError, PeerUnreachableError, RemoteProtocolError
 from trio_gossip.failures import DialFailure, RefusalReason
 from trio_gossip.services.base import Host, RequestRefusedError, Service
@@ -388,92 +387,3 @@ def test_an_answer_that_is_too_long_is_not_sent_and_counted() -> None:
     assert refusal.reason == RefusalReason.TOO_LARGE
     assert refusal.text == "the answer is over the limit of 262144 bytes"
     assert bench.count("answer_too_long") == 1
-
-
-# -- news of services -------------------------------------------------------------------
-
-
-def act(bench: ServiceBench, does: Callable[[Host], None]) -> None:
-    def command(host: Host, token: int) -> None:
-        does(host)
-        host.complete(token)
-
-    bench.call(command)
-
-
-def test_news_of_a_service_are_gossiped_to_members_and_replaced_by_newer_ones() -> None:
-    bench = ServiceBench()
-    act(bench, lambda host: host.tell("key", b"old"))
-    act(bench, lambda host: host.tell("key", b"new"))
-    act(bench, lambda host: host.tell("other", b"more"))
-    bench.wait(1.0)
-    assert {m.payload for m in bench.messages(ServiceNews, to="a")} == {b"new", b"more"}
-    assert {m.service for m in bench.messages(ServiceNews)} == {ECHO}
-
-
-def test_news_to_one_member_go_at_once_and_to_nobody_else() -> None:
-    bench = ServiceBench()
-    bench.know("b")
-    bench.clear()
-    act(bench, lambda host: host.send("a", b"you"))
-    assert bench.messages(ServiceNews, to="a") == [ServiceNews(ECHO, b"you")]
-    assert not bench.messages(ServiceNews, to="b")
-    for name in ("me", "ghost"):
-        with pytest.raises(LocalProtocolError, match="no other alive or suspect member"):
-            act(bench, lambda host, name=name: host.send(name, b"you"))
-
-
-def test_news_that_fill_a_packet_are_sent_and_longer_ones_are_refused() -> None:
-    bench = ServiceBench()
-    host = bench.echo.host
-    assert host is not None
-    payload = bytes(host.room)
-    act(bench, lambda host: host.send("a", payload))
-    [packet] = [each for each in bench.sent if ServiceNews(ECHO, payload) in each.messages]
-    assert packet.size <= 1400
-    assert packet.size >= 1400 - NEWS_OVERHEAD
-    act(bench, lambda host: host.tell(1, payload))
-    bench.clear()
-    bench.wait(1.0)
-    assert ServiceNews(ECHO, payload) in bench.messages(ServiceNews)
-    for call in (
-        lambda host: host.send("a", payload + b"!"),
-        lambda host: host.tell(1, payload + b"!"),
-    ):
-        with pytest.raises(LocalProtocolError, match="over the room of"):
-            act(bench, call)
-
-
-def test_news_reach_the_service_with_the_name_of_who_told_them() -> None:
-    bench = ServiceBench()
-    bench.receive("a", ServiceNews(ECHO, b"hear"))
-    assert bench.echo.news == [(b"hear", "a")]
-
-
-def test_news_of_strangers_and_for_services_that_we_have_not_are_counted_and_dropped() -> None:
-    bench = ServiceBench()
-    bench.receive("stranger", ServiceNews(ECHO, b"hear"))
-    bench.receive("a", ServiceNews(ECHO + 1, b"hear"))
-    assert bench.echo.news == []
-    assert bench.count("news_of_stranger") == 1
-    assert bench.count("news_for_unknown_service") == 1
-
-
-def test_a_service_is_told_of_members_that_are_reaped() -> None:
-    bench = ServiceBench()
-    host = bench.echo.host
-    assert host is not None
-    assert host.is_known("a")
-    assert host.is_known("me")
-    assert not host.is_known("ghost")
-    bench.receive("a", Dead(1, "a", "a"))
-    assert host.is_known("a")
-    assert bench.echo.forgotten == []
-    bench.wait(bench.config.reap_time + 1.0)
-    assert bench.echo.forgotten == ["a"]
-    assert not host.is_known("a")
-
-
-def test_services_without_planes_have_nothing_to_compare() -> None:
-    assert Echo().planes == ()
-    assert [plane.code for plane in ServiceBench().engine._parts.planes] == [0]

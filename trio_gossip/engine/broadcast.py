@@ -40,16 +40,13 @@ class BroadcastQueue:
         user_max: int,
         user_share: float,
         news_share: float,
-        dropped: Callable[[str], None],
+        bump: Callable[[str], None],
     ) -> None:
-        def drops(counter: str) -> Callable[[], None]:
-            return lambda: dropped(counter)
-
         self.pace = pace
-        self.urgent = Lane(1, drops("broadcast_dropped"))
-        self.membership = Lane(members_max, drops("broadcast_dropped"))
-        self.news = Lane(NEWS_QUEUE_MAX, drops("news_dropped"))
-        self.user = Lane(user_max, drops("broadcast_dropped"))
+        self.urgent = Lane(1, lambda: bump("broadcast_dropped"))
+        self.membership = Lane(members_max, lambda: bump("broadcast_dropped"))
+        self.news = Lane(NEWS_QUEUE_MAX, lambda: bump("news_dropped"))
+        self.user = Lane(user_max, lambda: bump("broadcast_dropped"))
         self._lanes = (self.urgent, self.membership, self.news, self.user)
         self._shares = (_Share(self.news, news_share), _Share(self.user, user_share))
 

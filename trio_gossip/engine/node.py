@@ -112,7 +112,7 @@ class Node:
             user_max=config.broadcast_queue_max,
             user_share=config.broadcast_share,
             news_share=config.state_share,
-            dropped=self.counters.bump,
+            bump=self.counters.bump,
         )
         self.outbox = Outbox(codec, self.queue, self.counters, packet_limit)
         self.questions = Questions(rng, self.counters)
