@@ -168,11 +168,11 @@ class Lane:
                 yield sent, entry
 
     def _drop(self) -> None:
-        for sent in reversed(range(len(self._levels))):
-            for key in self._levels[sent]:
-                self._remove(sent, key)
-                self._dropped()
-                return
+        sent = len(self._levels) - 1
+        while not self._levels[sent]:
+            sent -= 1
+        self._remove(sent, next(iter(self._levels[sent])))
+        self._dropped()
 
     def _insert(self, sent: int, entry: _Entry) -> None:
         while sent >= len(self._levels):
