@@ -31,8 +31,7 @@ def queue(
         user_max=user_max,
         user_share=share,
         news_share=news_share,
-        dropped=lambda: dropped.append("broadcast_dropped"),
-        news_dropped=lambda: dropped.append("news_dropped"),
+        bump=dropped.append,
     )
     return subject, dropped
 
@@ -347,6 +346,18 @@ def test_news_beyond_the_bound_are_dropped_and_counted_by_their_own_name() -> No
     subject.user.put(1, b"user")
     subject.user.put(2, b"user")
     assert drops == ["news_dropped"] * 2 + ["broadcast_dropped"]
+
+
+def test_a_full_lane_drops_the_oldest_when_all_was_told_equally_often() -> None:
+    subject, drops = queue(user_max=2)
+    subject.user.put("told", b"told")
+    for _ in range(10):
+        fill(subject, 100)
+    assert not len(subject.user), "it was told to the end, as often as anything is"
+    for number in range(3):
+        subject.user.put(number, b"new %d" % number)
+    assert drops == ["broadcast_dropped"]
+    assert fill(subject, 100) == [b"new 1", b"new 2"]
 
 
 def test_no_transmission_is_spent_on_the_member_that_the_news_is_about() -> None:

@@ -19,7 +19,8 @@ from trio_gossip.codec.messages import (
     ServiceRequest,
     StreamAck,
 )
-from trio_gossip.engine import CloseExchange
+from trio_gossip.config import Config
+from trio_gossip.engine import CloseExchange, Engine
 from trio_gossip.engine.requests import REQUESTS_MAX
 from trio_gossip.errors import LocalProtocolError, PeerUnreachableError, RemoteProtocolError
 from trio_gossip.failures import DialFailure, RefusalReason

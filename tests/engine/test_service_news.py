@@ -1,4 +1,4 @@
-"""News that services tell each other, and what else engines do for them."""
+"""News that services gossip or send to each other, and what the engine tells them of members."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.engine.serving import ECHO, Echo, ServiceBench
-from trio_gossip.codec.messages import (
-    Dead,
-    ServiceNews,
-)
+from tests.engine.test_requests import ECHO, Echo, ServiceBench
+from trio_gossip.codec.messages import Dead, ServiceNews
 from trio_gossip.engine.requests import NEWS_OVERHEAD
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services.base import Host

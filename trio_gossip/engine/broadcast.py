@@ -40,14 +40,13 @@ class BroadcastQueue:
         user_max: int,
         user_share: float,
         news_share: float,
-        dropped: Callable[[], None],
-        news_dropped: Callable[[], None],
+        bump: Callable[[str], None],
     ) -> None:
         self.pace = pace
-        self.urgent = Lane(1, dropped)
-        self.membership = Lane(members_max, dropped)
-        self.news = Lane(NEWS_QUEUE_MAX, news_dropped)
-        self.user = Lane(user_max, dropped)
+        self.urgent = Lane(1, lambda: bump("broadcast_dropped"))
+        self.membership = Lane(members_max, lambda: bump("broadcast_dropped"))
+        self.news = Lane(NEWS_QUEUE_MAX, lambda: bump("news_dropped"))
+        self.user = Lane(user_max, lambda: bump("broadcast_dropped"))
         self._lanes = (self.urgent, self.membership, self.news, self.user)
         self._shares = (Share(self.news, news_share), Share(self.user, user_share))
 

@@ -168,7 +168,9 @@ class Lane:
                 yield sent, entry
 
     def _drop(self) -> None:
-        sent = next(at for at in reversed(range(len(self._levels))) if self._levels[at])
+        sent = len(self._levels) - 1
+        while not self._levels[sent]:
+            sent -= 1
         self._remove(sent, next(iter(self._levels[sent])))
         self._dropped()
 

@@ -112,8 +112,7 @@ class Node:
             user_max=config.broadcast_queue_max,
             user_share=config.broadcast_share,
             news_share=config.state_share,
-            dropped=lambda: self.counters.bump("broadcast_dropped"),
-            news_dropped=lambda: self.counters.bump("news_dropped"),
+            bump=self.counters.bump,
         )
         self.outbox = Outbox(codec, self.queue, self.counters, packet_limit)
         self.questions = Questions(rng, self.counters)

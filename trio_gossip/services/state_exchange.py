@@ -96,16 +96,16 @@ class StateExchange:
         try:
             self._host.request(pull.peer, payload, partial(self._answered, pull))
         except LocalProtocolError:  # it is gone, or more is under way than is allowed
-            self._finish(pull, "state_exchange_failed")
+            self._close(pull, "state_exchange_failed")
 
     def _answered(self, pull: _Pull, answer: bytes | Exception) -> None:
         if isinstance(answer, Exception):
-            self._finish(pull, "state_exchange_failed")
+            self._close(pull, "state_exchange_failed")
             return
         try:
             chunk = parse_chunk_untrusted(answer)
         except DecodeError:
-            self._finish(pull, "state_malformed")
+            self._close(pull, "state_malformed")
             return
         before = pull.intake.cursor
         learned = pull.intake.take(chunk, now_ms=self._wall_ms())
@@ -114,13 +114,13 @@ class StateExchange:
             self._learned(learned)
         if pull.intake.is_done:
             adopted = pull.intake.is_adopted
-            self._finish(pull, "state_exchanged" if adopted else "state_exchange_failed")
+            self._close(pull, "state_exchanged" if adopted else "state_exchange_failed")
         elif pull.intake.cursor == before or pull.chunks >= CHUNKS_MAX:
-            self._finish(pull, "state_chunk_unexpected")
+            self._close(pull, "state_chunk_unexpected")
         else:
             self._ask(pull)
 
-    def _finish(self, pull: _Pull, counter: str) -> None:
+    def _close(self, pull: _Pull, counter: str) -> None:
         del self._pulls[pull.peer]
         self._host.bump(counter)
         pull.ended(pull.intake.stored > 0)

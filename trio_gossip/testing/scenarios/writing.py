@@ -19,6 +19,9 @@ KEYS: Final = 4
 BURST_MAX: Final = 200
 """Keys in one burst."""
 
+GENTLE_MOST: Final = 12
+"""As many as are drawn at all: writing harms nobody."""
+
 _BURST_BYTES: Final = 60
 _NEWS_BYTES: Final = 900
 
@@ -78,6 +81,7 @@ KINDS: Final = (
     Kind(
         name="write-state",
         about="a member writes one of its keys, this many bytes",
+        gentle_most=GENTLE_MOST,
         begin=_set,
         names=(1, 1),
         amount=Span(0.0, _NEWS_BYTES),
@@ -87,12 +91,14 @@ KINDS: Final = (
     Kind(
         name="delete-state",
         about="a member deletes its keys",
+        gentle_most=GENTLE_MOST,
         begin=_delete,
         names=(1, 1),
     ),
     Kind(
         name="write-shared",
         about="members write one shared key at the same time, this many bytes",
+        gentle_most=GENTLE_MOST,
         begin=_set_shared,
         names=(1, 3),
         amount=Span(0.0, _NEWS_BYTES),
@@ -102,12 +108,14 @@ KINDS: Final = (
     Kind(
         name="delete-shared",
         about="a member deletes the shared keys that it knows",
+        gentle_most=GENTLE_MOST,
         begin=_delete_shared,
         names=(1, 1),
     ),
     Kind(
         name="write-burst",
         about="a member writes this many keys at once",
+        gentle_most=GENTLE_MOST,
         begin=_burst,
         names=(1, 1),
         amount=Span(1.0, BURST_MAX),
@@ -117,6 +125,7 @@ KINDS: Final = (
     Kind(
         name="write-long",
         about="a member writes one of its keys, too long for a packet",
+        gentle_most=GENTLE_MOST,
         begin=_set,
         names=(1, 1),
         amount=Span(1000.0, 65_536.0),
