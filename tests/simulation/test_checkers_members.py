@@ -58,7 +58,7 @@ def equal_alive_is_news(original):
 @breaks("claim-order")
 def alive_beats_suspect(monkeypatch):
     patch(monkeypatch, Claims, "alive", equal_alive_is_news)
-    return "form isolate"
+    return "form split"
 
 
 @breaks("no-resurrection")
