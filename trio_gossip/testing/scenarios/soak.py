@@ -215,13 +215,13 @@ def _soak(options: argparse.Namespace) -> Totals:
     end = float("inf") if options.seeds else 60.0 * options.minutes
     say(f"seeds from {first} on, {options.jobs} processes")
     totals, seconds = run_seeds(iter(seeds), options.jobs, end, say)
+    for line in totals.lines(seconds):
+        say(line)
     if not totals.interrupted:
-        try:
+        try:  # takes minutes for each, and may well be cut short
             show_failures(totals, options.save, say)
         except KeyboardInterrupt:
             totals.interrupted = True
-    for line in totals.lines(seconds):
-        say(line)
     return totals
 
 
