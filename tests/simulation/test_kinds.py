@@ -233,6 +233,22 @@ def test_a_third_of_the_members_at_most_is_taken_away() -> None:
     assert gone == NODES - NODES * 2 // 3
 
 
+def test_newcomers_of_a_storm_are_no_reason_to_take_away_more_members() -> None:
+    made = stage()
+    storm = Step(at=1.0, kind="join-storm", names=("n00",), amount=16.0, seconds=30.0)
+    KINDS["join-storm"].begin(made, storm)
+    made.simulation.run(5.0)
+    assert len(made.all_present()) == NODES + 16
+    gone = 0
+    for name in made.names:
+        try:
+            KINDS["crash"].begin(made, Step(at=1.0, kind="crash", names=(name,)))
+        except SkipStep:
+            continue
+        gone += 1
+    assert gone == NODES - NODES * 2 // 3
+
+
 def test_mild_losses_do_not_add_up_to_a_grave_one() -> None:
     made = stage()
     step = Step(at=1.0, kind="loss", amount=0.08, seconds=10.0)

@@ -126,13 +126,16 @@ class Stage:
         )
 
     def may_lose_one(self) -> None:
-        """Refuse to take away one member more when a third is away already.
+        """Refuse to take away one member more when a third is away already. Newcomers do not
+        count: they leave when their step ends, and two members that a cut link keeps apart
+        would be left without a third one to ask.
 
         Raises:
             SkipStep: enough are away.
         """
         least = max(PRESENT_LEAST, len(self.names) * 2 // 3)
-        if len(self.all_present()) <= least:
+        lasting = [name for name in self.all_present() if name in self.names]
+        if len(lasting) <= least:
             raise SkipStep("enough members are down")
 
     def may_err(self, step: Step) -> bool:

@@ -354,7 +354,7 @@ class Simulation(Hosts):
         command = key_command(operation, secret, seal.identify, leaked=leaked)
         process.tokens += 1
         token = process.tokens
-        process.key_tokens.add(token)
+        process.key_tokens[token] = self.now
         call = _with_token(process.engine.call_service, token)
         self._runtime.give(process, call, KEYS_SERVICE, command)
         return token
