@@ -233,6 +233,20 @@ def test_a_third_of_the_members_at_most_is_taken_away() -> None:
     assert gone == NODES - NODES * 2 // 3
 
 
+def test_a_link_is_cut_only_where_two_others_can_pass_things_on() -> None:
+    made = stage()
+    for name in made.names[4:]:
+        made.crash(name)
+    cut = Step(at=1.0, kind="one-way-cut", names=("n00", "n01"), seconds=30.0)
+    end = KINDS["one-way-cut"].begin(made, cut)
+    with pytest.raises(SkipStep):
+        KINDS["crash"].begin(made, Step(at=1.0, kind="crash", names=("n03",)))
+    end()
+    made.crash("n03")
+    with pytest.raises(SkipStep):
+        KINDS["one-way-cut"].begin(made, cut)
+
+
 def test_newcomers_of_a_storm_are_no_reason_to_take_away_more_members() -> None:
     made = stage()
     storm = Step(at=1.0, kind="join-storm", names=("n00",), amount=16.0, seconds=30.0)

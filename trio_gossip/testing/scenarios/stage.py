@@ -34,6 +34,11 @@ PRESENT_LEAST: Final = 3
 """Members that single steps leave running, so that there is a cluster to speak of."""
 
 
+WAYS_LEAST: Final = 2
+"""Members that can pass on what a cut link keeps apart. With a single one, a burst of losses on one
+link is a partition."""
+
+
 class Recorder(Observer):
     """Remembers the last packets, for whoever wants to replay or damage some."""
 
@@ -134,9 +139,14 @@ class Stage:
             SkipStep: enough are away.
         """
         least = max(PRESENT_LEAST, len(self.names) * 2 // 3)
-        lasting = [name for name in self.all_present() if name in self.names]
-        if len(lasting) <= least:
+        if self.simulation.links.cut_pairs:
+            least = max(least, 2 + WAYS_LEAST)
+        if len(self.lasting()) <= least:
             raise SkipStep("enough members are down")
+
+    def lasting(self) -> list[str]:
+        """The members of the scenario that run and have not begun to leave, without newcomers."""
+        return [name for name in self.all_present() if name in self.names]
 
     def may_err(self, step: Step) -> bool:
         """True when everybody is excused for as long as ``step`` lasts, whatever it does."""
