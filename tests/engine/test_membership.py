@@ -60,6 +60,19 @@ def test_a_pick_finds_different_wanted_members_and_all_of_them_in_small_tables(
         assert len(chosen) <= count
 
 
+def test_a_pick_finds_somebody_in_a_large_table_however_few_are_wanted() -> None:
+    table = table_of(60, random.Random(1))
+
+    def last(entry) -> bool:
+        return entry.member.name == "n59"
+
+    # One in twenty of these picks draws three times for each row and never the one.
+    for seed in range(200):
+        (entry,) = table.pick(6, last, random.Random(seed))
+        assert entry.member.name == "n59"
+    assert table.pick(6, lambda _: False, random.Random(1)) == []
+
+
 def test_every_member_is_picked_about_equally_often() -> None:
     rng = random.Random(1)
     table = table_of(30, rng)

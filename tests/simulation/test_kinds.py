@@ -233,6 +233,36 @@ def test_a_third_of_the_members_at_most_is_taken_away() -> None:
     assert gone == NODES - NODES * 2 // 3
 
 
+def test_a_link_is_cut_only_where_two_others_can_pass_things_on() -> None:
+    made = stage()
+    for name in made.names[4:]:
+        made.crash(name)
+    cut = Step(at=1.0, kind="one-way-cut", names=("n00", "n01"), seconds=30.0)
+    end = KINDS["one-way-cut"].begin(made, cut)
+    with pytest.raises(SkipStep):
+        KINDS["crash"].begin(made, Step(at=1.0, kind="crash", names=("n03",)))
+    end()
+    made.crash("n03")
+    with pytest.raises(SkipStep):
+        KINDS["one-way-cut"].begin(made, cut)
+
+
+def test_newcomers_of_a_storm_are_no_reason_to_take_away_more_members() -> None:
+    made = stage()
+    storm = Step(at=1.0, kind="join-storm", names=("n00",), amount=16.0, seconds=30.0)
+    KINDS["join-storm"].begin(made, storm)
+    made.simulation.run(5.0)
+    assert len(made.all_present()) == NODES + 16
+    gone = 0
+    for name in made.names:
+        try:
+            KINDS["crash"].begin(made, Step(at=1.0, kind="crash", names=(name,)))
+        except SkipStep:
+            continue
+        gone += 1
+    assert gone == NODES - NODES * 2 // 3
+
+
 def test_mild_losses_do_not_add_up_to_a_grave_one() -> None:
     made = stage()
     step = Step(at=1.0, kind="loss", amount=0.08, seconds=10.0)

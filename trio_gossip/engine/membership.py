@@ -249,7 +249,8 @@ class Membership:
         """Up to ``count`` different random rows that are wanted.
 
         In small tables every row is looked at; in large ones up to three draws for each row,
-        as memberlist does, which finds fewer only when hardly any row is wanted.
+        as memberlist does, which finds fewer only when hardly any row is wanted. None are found
+        only when none is wanted: what then waits for a next round would wait for ever.
         """
         order = self._order
         size = len(order)
@@ -270,4 +271,7 @@ class Membership:
                 chosen.append(entry)
                 if len(chosen) == count:
                     break
+        if not chosen:
+            rest = [entry for entry in order if wanted(entry)]
+            return rng.sample(rest, min(count, len(rest)))
         return chosen

@@ -101,8 +101,9 @@ class SendsPerRumour(Checker):
         if type(claim) is Alive and claim.name == process.name:
             return True
         row = process.engine.member(claim.name)
-        about = claim.address if isinstance(claim, Alive) else row and row.address
-        return about == address or row is None
+        if row is None or address == row.address:
+            return True  # also a claim with another address, which contradicts what is held
+        return isinstance(claim, Alive) and claim.address == address
 
     def _count(self, process: Process, rumour: Rumour) -> None:
         counts = self._sent.setdefault(process, {})

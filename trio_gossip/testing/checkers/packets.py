@@ -85,26 +85,33 @@ class ReplayIdempotent(Checker):
     Taken in is a packet when the receiver has evidence of all incarnations in it as soon as its
     turn is over, and still has when it comes again. A claim that was not admitted (of an unknown
     member, of an address that is being verified) may count then, and one of a member that was
-    reaped meanwhile. The last 512 of each process are remembered.
+    reaped meanwhile, also when it has come back since: with its row the receiver forgot the claim.
+    The last 512 of each process are remembered.
     """
 
     name: ClassVar[str] = "replay-idempotent"
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
-        self._settled: dict[Process, dict[tuple[bytes, Address], None]] = {}
+        self._settled: dict[Process, dict[tuple[bytes, Address], float]] = {}
+        """When each was taken in, in virtual seconds."""
+        self._reaped: dict[Process, dict[str, float]] = {}
+        """When a process last gave up the row of a name, in virtual seconds."""
         self._arrived: tuple[Process, tuple[bytes, Address], bool] | None = None
 
     def news_arrived(
         self, process: Process, messages: Sequence[Message], data: bytes, source: Address
     ) -> None:
         key = (data, source)
-        repeated = key in self._settled.get(process, ()) and self._is_settled(process, data)
+        taken_in = self._settled.get(process, {}).get(key)
+        repeated = taken_in is not None and self._is_settled(process, data, taken_in)
         self._arrived = (process, key, repeated)
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
     ) -> None:
+        if after is None:
+            self._reaped.setdefault(process, {})[name] = self.simulation.now
         if self._arrived is not None and self._arrived[0] is process and self._arrived[2]:
             self.wrong(f"{process.name}: a repeated packet turned {before} into {after}")
 
@@ -115,23 +122,26 @@ class ReplayIdempotent(Checker):
         self._arrived = None
         if repeated:
             self.ok()
-        elif receiver is process and self._is_settled(process, key[0]):
+        elif receiver is process and self._is_settled(process, key[0], self.simulation.now):
             settled = self._settled.setdefault(process, {})
-            settled[key] = None
+            settled[key] = self.simulation.now
             if len(settled) > SETTLED_MAX:
                 del settled[next(iter(settled))]
 
-    @staticmethod
-    def _is_settled(process: Process, data: bytes) -> bool:
+    def _is_settled(self, process: Process, data: bytes, taken_in: float) -> bool:
+        reaped = self._reaped.get(process, {})
         for message in messages_of(data):
             if isinstance(message, Alive | Suspect | Dead | Leave):
                 least = message.incarnation + (message.name == process.name)
                 if evidence_of(process, message.name) < least:
                     return False
+                if reaped.get(message.name, -1.0) >= taken_in:
+                    return False
         return True
 
     def ended(self, process: Process, how: str) -> None:
         self._settled.pop(process, None)
+        self._reaped.pop(process, None)
 
 
 class Amplification(Checker):

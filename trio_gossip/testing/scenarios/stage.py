@@ -34,6 +34,11 @@ PRESENT_LEAST: Final = 3
 """Members that single steps leave running, so that there is a cluster to speak of."""
 
 
+WAYS_LEAST: Final = 2
+"""Members that can pass on what a cut link keeps apart. With a single one, a burst of losses on one
+link is a partition."""
+
+
 class Recorder(Observer):
     """Remembers the last packets, for whoever wants to replay or damage some."""
 
@@ -126,14 +131,22 @@ class Stage:
         )
 
     def may_lose_one(self) -> None:
-        """Refuse to take away one member more when a third is away already.
+        """Refuse to take away one member more when a third is away already. Newcomers do not
+        count: they leave when their step ends, and two members that a cut link keeps apart
+        would be left without a third one to ask.
 
         Raises:
             SkipStep: enough are away.
         """
         least = max(PRESENT_LEAST, len(self.names) * 2 // 3)
-        if len(self.all_present()) <= least:
+        if self.simulation.links.cut_pairs:
+            least = max(least, 2 + WAYS_LEAST)
+        if len(self.lasting()) <= least:
             raise SkipStep("enough members are down")
+
+    def lasting(self) -> list[str]:
+        """The members of the scenario that run and have not begun to leave, without newcomers."""
+        return [name for name in self.all_present() if name in self.names]
 
     def may_err(self, step: Step) -> bool:
         """True when everybody is excused for as long as ``step`` lasts, whatever it does."""

@@ -86,8 +86,9 @@ class Process:
     results: dict[int, Complete] = attrs.Factory(dict[int, "Complete"])
     tokens: int = 0
     leave_token: int = 0
-    key_tokens: set[int] = attrs.Factory(set[int])
-    """Of commands that change or list keys: they ask all members, and take their time."""
+    key_tokens: dict[int, float] = attrs.Factory(dict[int, float])
+    """Of commands that change or list keys, with the virtual time at which each was given: they ask
+    all members, and take their time."""
     packets_sent: int = 0
     bytes_sent: int = 0
     seal: NodeSeal | None = None

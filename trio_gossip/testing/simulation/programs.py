@@ -63,7 +63,7 @@ class Programs(Hosts):
         command = key_command(operation, secret, seal.identify, leaked=leaked)
         process.tokens += 1
         token = process.tokens
-        process.key_tokens.add(token)
+        process.key_tokens[token] = self._runtime.schedule.now
         call = with_token(process.engine.call_service, token)
         self._runtime.give(process, call, KEYS_SERVICE, command)
         return token

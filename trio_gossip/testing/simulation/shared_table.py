@@ -260,6 +260,10 @@ class SharedTable(Membership):
                 chosen.append(entry)
                 if len(chosen) == count:
                     break
+        if not chosen and not few:
+            rows = (self._row_in(slot) for slot in range(size))
+            rest = [entry for entry in rows if entry is not None and wanted(entry)]
+            return rng.sample(rest, min(count, len(rest)))
         return chosen
 
 
