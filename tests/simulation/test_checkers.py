@@ -50,12 +50,16 @@ class Story:
         simulation.run(9.0)
         for number, name in enumerate("abcab"):
             simulation.do(name, "broadcast", sealed(b"to all %d" % number, 60))
+        simulation.write("a", "load", b"0.5")
+        simulation.write("b", "leader", b"b", shared=True)
         simulation.command("b", "send_reliable", "c", b"x" * 100_000)
         simulation.command("b", "ping", "a")
         simulation.pause("c")
         simulation.run(1.2)
         simulation.resume("c")
         simulation.do("d", "update_meta", b"other")
+        simulation.write("a", "load", b"0.7")
+        simulation.write("b", "leader", None, shared=True)
         simulation.run(10.0)
 
     def flood(self):

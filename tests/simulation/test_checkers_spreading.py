@@ -115,7 +115,7 @@ def never_to_the_failed(monkeypatch):
         return wanted
 
     patch(monkeypatch, Gossiper, "_wanted", make)
-    return "form isolate work rest"
+    return "form ends work work rest"
 
 
 @breaks("no-stale-news")

@@ -25,6 +25,16 @@ from trio_gossip.testing.checkers.state import (
 STATE = [StateGoesForward, DeletedStaysDeleted, StateOwn, StateBounded, StateAgrees]
 
 
+PROVED = (
+    "state-agrees",
+    "state-bounded",
+    "state-goes-forward",
+    "state-own",
+    "deleted-stays-deleted",
+)
+"""Each has a test here in which it objects, as the stories of the other files write no state."""
+
+
 def formed(
     checkers: list[type] = STATE, names: str = "abcd", **changes: object
 ) -> tuple[Simulation, Findings, Checkers]:

@@ -164,7 +164,8 @@ class StateOwn(Checker):
 
 
 class StateBounded(Checker):
-    """No replica holds more than its limits, and what it says it holds is what it holds."""
+    """No replica holds more records or bytes than its limits (``StateLimits``), and what it says it
+    holds is what it holds. No tolerance."""
 
     name: ClassVar[str] = "state-bounded"
 
