@@ -209,10 +209,14 @@ async def test_a_delivered_message_is_acknowledged_once(world: World) -> None:
     assert (event.sender, event.payload) == ("x", b"hi")
 
 
+QUIET = {"stream_pings": False, "rejoin_interval": 3600.0, "push_pull_interval": 3600.0}
+"""Opens no streams of its own."""
+
+
 async def test_a_peer_that_does_not_read_the_middle_of_our_answer_is_dropped(
     world: World,
 ) -> None:
-    a = await world.start("a", stream_pings=False, rejoin_interval=3600.0)
+    a = await world.start("a", **QUIET)
     await fill_table(world)
     stranger = await world.stranger()
     async with await stranger.open_stream(AT_A) as stream:
@@ -240,7 +244,7 @@ async def test_a_peer_that_does_not_read_our_last_frame_is_dropped_as_well(world
     """The exchange had ended for the engine when its last frame was queued, so that nobody
     watched the writing any more: 256 such peers, and no stream was accepted ever again.
     """
-    a = await world.start("a", stream_pings=False, rejoin_interval=3600.0)
+    a = await world.start("a", **QUIET)
     answer = await fill_table(world)
     stranger = await world.stranger()
     async with await stranger.open_stream(AT_A) as stream:

@@ -213,6 +213,7 @@ async def test_streams_that_never_shake_hands_hold_their_places_for_the_timeout_
                     await trio.sleep(1)
                 await trio.sleep(30)
 
+        await trio.sleep(2)  # who joined has then asked for all it wants
         for _ in range(300):
             nursery.start_soon(hold)
         await trio.sleep(1)

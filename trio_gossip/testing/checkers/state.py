@@ -165,7 +165,8 @@ class StateOwn(Checker):
 
 class StateBounded(Checker):
     """No replica holds more records or bytes than its limits (``StateLimits``), and what it says it
-    holds is what it holds. No tolerance."""
+    holds is what it holds. No tolerance.
+    """
 
     name: ClassVar[str] = "state-bounded"
 
