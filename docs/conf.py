@@ -44,7 +44,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(Any|Callable|Sequence|Mapping|Iterable|Iterator|AsyncIterator|Self|Literal)"),
     ("py:.*", r"(TracebackType|BaseException|Traversable|Optional|Union|deque|PathLike|_Result)"),
     # What checkers and tables show and is not part of the public API.
-    ("py:.*", r"(Message|IndirectPing|Kind)"),
+    ("py:.*", r"(Message|IndirectPing|Kind|Plane|State)"),
 ]
 # Two attributes that one line of a docstring describes, which napoleon takes for one name.
 nitpick_ignore = [

@@ -36,11 +36,22 @@ def stream_fault(data: bytes) -> str:
     return caught.value.reason
 
 
+def one_that_shows(label: bytes) -> list[tuple[bytes, object]]:
+    """What memberlist's format seals. One nonce of fourteen begins as a plain message does, and
+    such a packet cannot be told from one.
+    """
+    at = 2 + len(label) + 1 if label else 1
+    while True:
+        sealed = MemberlistSealer(RING, label).seal(b"x", PLACE, 0.0)
+        first = sealed[0][0][at]
+        if not 0x80 <= first <= 0x8F and first not in (0xDE, 0xDF):
+            return list(sealed)
+
+
 @pytest.mark.parametrize("label", [b"", b"town"])
 def test_what_the_sealers_send_is_recognised(label: bytes) -> None:
     hello = NativeSealer(RING, label).seal(b"x", PLACE, 0.0)
-    sealed = MemberlistSealer(RING, label).seal(b"x", PLACE, 0.0)
-    for data, _ in (*hello, *sealed):
+    for data, _ in (*hello, *one_that_shows(label)):
         assert fault(data) == "sealed"
     stranger = NativeSealer(Keyring([Key.generate()]), label)
     notices = [out for data, _ in hello for out, _ in stranger.open(data, PLACE, 0.0)[1]]
