@@ -11,7 +11,7 @@ from trio_gossip.testing import ClusterMachine
 class OneLeader(ClusterMachine):
     """Every member takes the lowest name among those that it counts for the leader."""
 
-    nodes = 4
+    nodes = 5
     kinds = ("crash", "restart", "pause", "isolated", "halves")
 
     def leaders(self) -> set[str]:
