@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 
@@ -9,12 +11,13 @@ from trio_gossip import LocalProtocolError, StateChange, StateItem
 
 
 async def settled(*clusters, key, value, of=None):
-    """Wait until all of them show a value."""
-    while any(
-        (each.shared.get(key) if of is None else each.state.get(key, of)) != value
-        for each in clusters
-    ):
-        await trio.sleep(0.01)
+    """Wait until each of them has been told of a value, or that there is none."""
+    for each in clusters:
+        view = each.shared if of is None else each.state
+        get = view.get if of is None else partial(view.get, member=of)
+        with view.changes(key) as changes:
+            while get(key) != value:
+                await anext(changes)
 
 
 async def test_a_key_of_one_member_is_read_by_all_and_goes_with_it(gossip_network):

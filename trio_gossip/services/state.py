@@ -13,7 +13,7 @@ from trio_gossip.codec import DecodeError
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services.base import RequestRefusedError, Service
 from trio_gossip.services.state_clock import HybridClock
-from trio_gossip.services.state_exchange import StateExchange
+from trio_gossip.services.state_exchange import StateExchange, nobody_waits
 from trio_gossip.services.state_local import first_generation
 from trio_gossip.services.state_plane import StatePlane
 from trio_gossip.services.state_records import Plane, Record, Slot, StateLimits, slot_of
@@ -189,7 +189,7 @@ class State(Service):
     def met(self, member: str) -> None:
         """After a join: get all that is there already, and not only by the next ping."""
         for exchange in self._exchanges.values():
-            exchange.pull(member, _nothing)
+            exchange.pull(member, nobody_waits)
 
     def forget(self, name: str) -> None:
         """A member was reaped: its own keys go, what it wrote to shared ones stays."""
@@ -204,7 +204,3 @@ class State(Service):
             left |= bool(replica.slots.tombstones)
         self._collects = left
         self._host.set_deadline(self._host.now + COLLECT_SECONDS if left else math.inf)
-
-
-def _nothing(found: bool) -> None:
-    """Nobody waits for the end of it."""

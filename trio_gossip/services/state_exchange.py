@@ -140,7 +140,7 @@ class StateExchange:
             self._host.bump("state_answer_too_long")
             raise RequestRefusedError("there are too many writers for one answer")
         if not cursor and self._knows_more(asked) and self._may_ask_back(source):
-            self.pull(source, _nothing)
+            self.pull(source, nobody_waits)
         return answer
 
     def _knows_more(self, asked: Vector) -> bool:
@@ -178,5 +178,5 @@ class StateExchange:
         return True
 
 
-def _nothing(found: bool) -> None:
+def nobody_waits(found: bool) -> None:
     """Nobody waits for the end of it."""
