@@ -1,4 +1,4 @@
-"""Every setting of a member, with memberlist's values as presets, checked when built."""
+"""Every setting of a member, with profiles for kinds of networks, checked when built."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import attrs
 
 from trio_gossip.addresses import Address
 from trio_gossip.config_faults import config_faults
+from trio_gossip.detector_config import FAST, LOCAL, SAFE, WAN, DetectorConfig
 from trio_gossip.errors import ConfigError
 from trio_gossip.members import Candidate, Member, Versions
 
 
 @attrs.frozen(kw_only=True)
-class Config:
-    """Settings of one member. Times are float seconds. Use a preset: ``Config.lan(name="a")``.
+class Config(DetectorConfig):
+    """Settings of one member. Times are float seconds. Use a profile: ``Config.lan(name="a")``.
 
     Raises:
         ConfigError: naming the fields that do not go together and why.
@@ -30,25 +31,8 @@ class Config:
     versions: Versions = Versions()
     """What this member can speak; the user part is compared between members for you."""
 
-    probe_interval: float = 1.0
-    """Seconds between probes of one member. Shorter finds failures sooner for more packets."""
-    probe_timeout: float = 0.5
-    """Seconds to wait for a direct answer before helpers are asked: a high percentile of RTT."""
-    indirect_probes: int = 3
-    """Helpers asked to reach a silent member (k in SWIM). More forgive more packet loss."""
-    stream_pings: bool = True
-    """Also try a stream when datagrams fail: tells a blocked UDP port from a dead process."""
     stream_ping_filter: Callable[[Member], bool] | None = None
     """Asked per member whether a stream ping may be tried; None means always."""
-    awareness_max: int = 8
-    """The local health score stays below this; a probe may take this many intervals."""
-    suspicion_mult: int = 4
-    """Suspicion lasts at least this x log10(N) x probe_interval; minus 2 accusers end it."""
-    suspicion_max_timeout_mult: int = 6
-    """An unconfirmed suspicion lasts this many times longer than a confirmed one."""
-    stall_threshold: float = 0.1
-    """A wake-up this much too late means that this process stalled, so that its deadlines are
-    moved by as much and nobody is blamed."""
 
     eager_copies: int = 6
     """Transmissions of news that follow at once, at most half of all. 0 is memberlist's way: the
@@ -149,18 +133,26 @@ class Config:
 
     @classmethod
     def lan(cls, *, name: str, **changes: Any) -> Config:
-        """Local networks: memberlist's ``DefaultLANConfig``."""
+        """Local networks. A process paused for 10 s and a network silent for 4 s are forgiven."""
         return cls(name=name, **changes)
 
     @classmethod
+    def fast(cls, *, name: str, **changes: Any) -> Config:
+        """Local networks in a hurry. A pause of 2 s and a silence of 1.5 s are forgiven."""
+        return cls(name=name, **(FAST | changes))
+
+    @classmethod
+    def safe(cls, *, name: str, **changes: Any) -> Config:
+        """Virtual or shared hosts. A pause of 20 s and a silence of 8 s are forgiven."""
+        return cls(name=name, **(SAFE | changes))
+
+    @classmethod
     def wan(cls, *, name: str, **changes: Any) -> Config:
-        """Wide area networks: memberlist's ``DefaultWANConfig``."""
+        """Wide area networks. A pause of 20 s and a silence of 12 s are forgiven."""
         values: dict[str, Any] = {
+            **WAN,
             "stream_timeout": 30.0,
-            "suspicion_mult": 6,
             "push_pull_interval": 60.0,
-            "probe_timeout": 3.0,
-            "probe_interval": 5.0,
             "eager_coalesce": 0.005,
             "cold_gaps": (0.2, 0.4, 0.8),
             "cold_interval": 0.2,
@@ -176,14 +168,12 @@ class Config:
 
     @classmethod
     def local(cls, *, name: str, **changes: Any) -> Config:
-        """Loopback: memberlist's ``DefaultLocalConfig``."""
+        """Loopback, for tests and demonstrations. A pause of 2 s is forgiven."""
         values: dict[str, Any] = {
+            **LOCAL,
             "stream_timeout": 1.0,
-            "indirect_probes": 1,
             "retransmit_mult": 2,
-            "suspicion_mult": 3,
             "push_pull_interval": 15.0,
-            "probe_timeout": 0.2,
             "gossip_interval": 0.1,
             "gossip_to_dead_time": 15.0,
             "reap_time": 15.0,

@@ -24,11 +24,25 @@ SECONDS_MAX: Final = 1e9
 PACKETS_PER_SECOND_MAX: Final = 1e6
 """Highest rate of packets or broadcasts; more than a socket takes."""
 
+DETECTORS: Final = ("evidence", "memberlist")
+"""Rules by which silent members are judged."""
+
+HELPERS_MAX: Final = 6
+"""Helpers in a round; with their accuser all of them fit into one accusation."""
+
 GAPS_MAX: Final = 16
 """Gaps between transmissions that may differ; the last one repeats."""
 
 
 _POSITIVE_SECONDS = (
+    "scan_interval",
+    "rto_floor",
+    "rto_ceil",
+    "floor_refused",
+    "floor_silent",
+    "floor_stalled",
+    "min_public",
+    "reprobe",
     "probe_interval",
     "probe_timeout",
     "cold_interval",
@@ -39,6 +53,8 @@ _POSITIVE_SECONDS = (
     "push_pull_interval",
 )
 _SECONDS = (
+    "quiet",
+    "stall_hold",
     "eager_coalesce",
     "gossip_to_dead_time",
     "reap_time",
@@ -47,9 +63,12 @@ _SECONDS = (
     "leave_timeout",
     "leave_linger",
 )
-_FLAGS = ("stream_pings", "summaries")
+_FLAGS = ("stream_pings", "summaries", "kernel_evidence")
 _HOOKS = ("admit", "stream_ping_filter")
+_FACTORS = {"max_factor": (1.0, 64.0), "solo_factor": (1.0, 64.0)}
 _COUNTS = {
+    "helpers": (0, HELPERS_MAX),
+    "isolate_after": (1, 64),
     "indirect_probes": (0, 32),
     "awareness_max": (1, 64),
     "suspicion_mult": (1, 64),
@@ -93,6 +112,7 @@ def config_faults(config: Any) -> list[str]:
             f"gossip_interval ({config.gossip_interval}) must not exceed probe_interval"
             f" ({config.probe_interval}), or a refutation spreads too late"
         )
+    faults.extend(_detector_faults(config))
     if config.reap_time < config.gossip_to_dead_time:
         faults.append(
             f"reap_time ({config.reap_time}) must not be below gossip_to_dead_time"
@@ -108,6 +128,34 @@ def config_faults(config: Any) -> list[str]:
             f"leave_linger ({config.leave_linger}) must not exceed leave_timeout"
             f" ({config.leave_timeout})"
         )
+    return faults
+
+
+def _detector_faults(config: Any) -> list[str]:
+    """Relations between the settings of the evidence detector."""
+    faults: list[str] = []
+    if config.rto_floor > config.rto_ceil:
+        faults.append(
+            f"rto_floor ({config.rto_floor}) must not exceed rto_ceil ({config.rto_ceil})"
+        )
+    least = config.quiet + 4 * config.rto_floor + config.min_public - 0.1
+    if config.floor_silent < least - 1e-9:
+        faults.append(
+            f"floor_silent ({config.floor_silent}) must be at least quiet + 4 rto_floor +"
+            f" min_public - 0.1 ({least:g}), or a suspicion is over before others heard of it"
+        )
+    if config.floor_stalled < config.floor_silent:
+        faults.append(
+            f"floor_stalled ({config.floor_stalled}) must not be below floor_silent"
+            f" ({config.floor_silent}): a kernel that answers is no worse sign than none"
+        )
+    for field in ("scan_interval", "ring_interval"):
+        interval = getattr(config, field)
+        if interval is not None and config.rto_floor >= interval:
+            faults.append(
+                f"rto_floor ({config.rto_floor}) must be below {field} ({interval}), or one"
+                " probe waits for another"
+            )
     return faults
 
 
@@ -134,6 +182,7 @@ def _value_faults(config: Any) -> list[str]:
         value = values[field]
         if type(value) is not int or not low <= value <= high:
             faults.append(f"{field} ({value!r}) must be a whole number from {low} to {high}")
+    faults.extend(_detector_value_faults(values))
     faults.extend(
         f"{field} ({values[field]!r}) must be a function or None"
         for field in _HOOKS
@@ -170,6 +219,21 @@ def _value_faults(config: Any) -> list[str]:
     faults.extend(_network_faults(values["allowed_networks"]))
     if values["advertise"] is not None:
         faults.extend(_advertise_faults(values["advertise"]))
+    return faults
+
+
+def _detector_value_faults(values: dict[str, Any]) -> list[str]:
+    faults: list[str] = []
+    for field, (least, most) in _FACTORS.items():
+        value = values[field]
+        if type(value) not in (int, float) or not least <= value <= most:
+            faults.append(f"{field} ({value!r}) must be a number from {least:g} to {most:g}")
+    ring = values["ring_interval"]
+    if ring is not None and (type(ring) not in (int, float) or not 0 < ring <= SECONDS_MAX):
+        faults.append(f"ring_interval ({ring!r}) must be seconds above 0, or None")
+    if values["detector"] not in DETECTORS:
+        names = ", ".join(map(repr, DETECTORS))
+        faults.append(f"detector ({values['detector']!r}) must be one of {names}")
     return faults
 
 

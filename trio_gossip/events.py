@@ -8,6 +8,7 @@ from typing import TypeAlias
 import attrs
 
 from trio_gossip.addresses import Address
+from trio_gossip.failures import Evidence
 from trio_gossip.members import Member
 
 
@@ -22,6 +23,10 @@ class Reason(StrEnum):
     """A push/pull exchange told of it."""
     PROBE_FAILED = "probe_failed"
     """This process probed it and got no answer on any path."""
+    ANSWERED = "answered"
+    """It answered this process, which had told nobody of its suspicion."""
+    UNCONFIRMED = "unconfirmed"
+    """No other member found it silent, and this process had told nobody of its suspicion."""
     ACCUSED = "accused"
     """Another member accused it."""
     SUSPICION_EXPIRED = "suspicion_expired"
@@ -58,6 +63,12 @@ class _MemberChange:
         tried: the ways in which *this* process tried to reach it before: any of
             ``"direct"``, ``"relayed"``, ``"stream"``; empty when the news came from others.
         health_score: this process's own health at the time, 0 is healthy (Lifeguard).
+        evidence: what its silence looks like, where it is suspected or failed: the class by which
+            the time to refute is measured; None in other changes and with
+            ``detector="memberlist"``.
+        testimony: what each accuser found, first accuser first.
+        steps: what led here, and how many seconds ago each step was: any of ``"probed"``,
+            ``"suspected"``, ``"told"`` (to the cluster, by whomever), ``"final_ping"``.
     """
 
     member: Member
@@ -66,6 +77,9 @@ class _MemberChange:
     accusers: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
     health_score: int = 0
+    evidence: Evidence | None = attrs.field(default=None, kw_only=True)
+    testimony: tuple[tuple[str, Evidence], ...] = attrs.field(default=(), kw_only=True)
+    steps: tuple[tuple[str, float], ...] = attrs.field(default=(), kw_only=True)
 
 
 @attrs.frozen

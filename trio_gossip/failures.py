@@ -40,3 +40,18 @@ class RefusalReason(IntEnum):
     """The peer is not the member that was meant."""
     UNKNOWN = 255
     """A reason that this version does not know."""
+
+
+class Evidence(IntEnum):
+    """What is known of a member that does not answer; the number is the wire value.
+
+    Of two findings about one incarnation by one member the higher one is kept: a process that was
+    paused may be killed, but a process that is gone comes back with a higher incarnation only.
+    """
+
+    SILENT = 0
+    """Nothing came back: the host, the path or both kinds of sockets."""
+    STALLED = 1
+    """The kernel of its host accepts connections, and the process does not answer."""
+    REFUSED = 2
+    """Its host says that nobody listens there: the process is gone."""

@@ -17,6 +17,12 @@ from trio_gossip.addresses import Address
 PARCEL_BYTES_MAX: Final = 64 * 1024
 """Most bytes of a broadcast that is announced; they travel in one answer of a service."""
 
+ACCUSERS_MAX: Final = 9
+"""Accusers that one accusation names; an array of the wire has at most 23 items."""
+
+AGE_MS_MAX: Final = 600_000
+"""Longest age of a suspicion that can be told: ten minutes."""
+
 BUDGET_MS_MAX: Final = 600_000
 """Longest time a helper may be asked to try: ten minutes."""
 
@@ -65,10 +71,13 @@ class Ack:
 
 @attrs.define(slots=True, weakref_slot=False)
 class Nack:
-    """I am there, but could not reach it either: from a helper."""
+    """I am there, but could not reach it either: from a helper, who says what it found
+    (:class:`~trio_gossip.Evidence` as a number).
+    """
 
     code: ClassVar[int] = 3
     sequence: int
+    evidence: int = 0
 
 
 @attrs.define(slots=True, weakref_slot=False)
@@ -90,12 +99,21 @@ class Alive:
 
 @attrs.define(slots=True, weakref_slot=False)
 class Suspect:
-    """``accuser`` could not reach ``name``."""
+    """``accuser`` could not reach ``name``.
+
+    Attributes:
+        evidence: what the accuser found (:class:`~trio_gossip.Evidence` as a number).
+        age: milliseconds since the suspicion began.
+        others: further accusers and what each of them found; at most ``ACCUSERS_MAX`` less one.
+    """
 
     code: ClassVar[int] = 5
     incarnation: int
     name: str
     accuser: str
+    evidence: int = 0
+    age: int = 0
+    others: tuple[tuple[str, int], ...] = ()
 
 
 @attrs.define(slots=True, weakref_slot=False)

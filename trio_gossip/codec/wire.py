@@ -17,6 +17,8 @@ from trio_gossip.codec.cbor import load_arrays_untrusted
 from trio_gossip.codec.fields import pack_address
 from trio_gossip.codec.frames import FRAME_CODERS, FrameDecoder, frame_header
 from trio_gossip.codec.messages import (
+    ACCUSERS_MAX,
+    AGE_MS_MAX,
     BUDGET_MS_MAX,
     PARCEL_BYTES_MAX,
     Ack,
@@ -49,6 +51,7 @@ from trio_gossip.codec.summary import (
     ping_summary,
 )
 from trio_gossip.codec.version import WIRE_VERSION
+from trio_gossip.failures import Evidence
 
 PARTS_MAX: Final = 127
 """Messages in a packet; with the version, the array has a head of at most two bytes."""
@@ -207,6 +210,26 @@ def _alive(f: list[Any]) -> Alive:
     )
 
 
+def _evidence(value: object) -> int:
+    number = fields.uint8(value)
+    if number > max(Evidence):
+        raise DecodeError("field")
+    return number
+
+
+def _suspect(f: list[Any]) -> Suspect:
+    suspect = Suspect(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))
+    if len(f) > 4:
+        suspect.evidence = _evidence(f[4])
+        suspect.age = fields.uint32(f[5])
+        suspect.others = tuple(
+            (fields.name(f[at]), _evidence(f[at + 1])) for at in range(6, len(f), 2)
+        )
+        if suspect.age > AGE_MS_MAX:
+            raise DecodeError("field")
+    return suspect
+
+
 def _broadcast(f: list[Any]) -> Broadcast:
     return Broadcast(
         fields.name(f[1]),
@@ -254,9 +277,9 @@ _DECODERS: Final[tuple[tuple[tuple[int, ...], Callable[[list[Any]], Message]], .
     ((5, 6), _ping),
     ((8,), _indirect_ping),
     ((3, 4), _ack),
-    ((2,), lambda f: Nack(fields.uint32(f[1]))),
+    ((2, 3), lambda f: Nack(fields.uint32(f[1]), _evidence(f[2]) if len(f) == 3 else 0)),
     ((7,), _alive),
-    ((4,), lambda f: Suspect(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),
+    ((4, *range(6, 5 + 2 * ACCUSERS_MAX, 2)), _suspect),
     ((4,), lambda f: Dead(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),
     ((5,), _broadcast),
     ((3,), lambda f: UserMessage(fields.name(f[1]), fields.data(f[2], PACKET_BYTES_MAX))),
@@ -274,6 +297,14 @@ which costs four times as much for the last of ten."""
 
 def _optional(address: Any) -> bytes | str | None:
     return None if address is None else pack_address(address)
+
+
+def _pack_suspect(m: Suspect) -> bytes:
+    short = (5, m.incarnation, m.name, m.accuser)
+    if not (m.evidence or m.age or m.others):
+        return dumps(short)
+    others = [item for other in m.others for item in other]
+    return dumps([*short, m.evidence, m.age, *others])
 
 
 def _present(summary: bytes) -> tuple[bytes, ...]:
@@ -298,7 +329,7 @@ _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
         ]
     ),
     Ack: lambda m: dumps([2, m.sequence, m.payload, *_present(m.summary)]),
-    Nack: lambda m: dumps([3, m.sequence]),
+    Nack: lambda m: dumps([3, m.sequence, *((m.evidence,) if m.evidence else ())]),
     Alive: lambda m: dumps(
         [
             4,
@@ -310,7 +341,7 @@ _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
             m.vouched_by,
         ]
     ),
-    Suspect: lambda m: dumps([5, m.incarnation, m.name, m.accuser]),
+    Suspect: _pack_suspect,
     Dead: lambda m: dumps([6, m.incarnation, m.name, m.accuser]),
     Broadcast: lambda m: dumps([7, m.origin, m.epoch, m.counter, m.payload]),
     UserMessage: lambda m: dumps([8, m.sender, m.payload]),

@@ -6,13 +6,14 @@ dead beats suspect beats alive. ``docs/concepts`` has the table.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from trio_gossip.codec.messages import Alive, Dead, Suspect
+import attrs
+
+from trio_gossip.codec.messages import Alive, Dead
 from trio_gossip.engine.claimed import claimed_member, with_state
-from trio_gossip.engine.formulas import confirmations_wanted, suspicion_minimum
+from trio_gossip.engine.judging import Grounds
 from trio_gossip.engine.stale import Stale
-from trio_gossip.engine.suspicion import Suspicion
 from trio_gossip.events import (
     MemberFailed,
     MemberJoined,
@@ -34,7 +35,9 @@ from trio_gossip.members import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trio_gossip.codec.messages import Suspect
     from trio_gossip.engine.admission import Admission
+    from trio_gossip.engine.judging import Case, Judge
     from trio_gossip.engine.membership import Entry
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.origin import Origin
@@ -43,8 +46,15 @@ if TYPE_CHECKING:
     from trio_gossip.engine.takeover import Takeover
 
 
+NO_GROUNDS: Final = Grounds()
+"""Of changes that need none."""
+
+
 class Claims:
     """Applies claims to the table and tells the application and the other members."""
+
+    judge: Judge
+    """Says how long suspects have."""
 
     def __init__(
         self,
@@ -58,7 +68,7 @@ class Claims:
         self._admission = admission
         self._refutation = refutation
         self._takeover = takeover
-        self.suspicions: dict[str, Suspicion] = {}
+        self.suspicions: dict[str, Case] = {}
         self._returns = returns
         self._stale = Stale(node, returns)
         self.forget: Callable[[str], None] = lambda _: None
@@ -138,9 +148,9 @@ class Claims:
                 self._returns.came_back(claim.name)
             return
         if suspicion is not None:
-            accusers = tuple(suspicion.accusers)
+            grounds = Grounds(suspicion.grounds(node.now).accusers)
             self._changed(
-                MemberRecovered, entry, Reason.TAKEOVER if moved else Reason.REFUTED, accusers
+                MemberRecovered, entry, Reason.TAKEOVER if moved else Reason.REFUTED, grounds
             )
         if moved or before.meta != claim.meta or before.versions != claim.versions:
             node.table.version += 1
@@ -171,10 +181,12 @@ class Claims:
             # Ignored as an accusation, but it proves that this incarnation exists: an alive
             # at or below it is stale.
             node.table.witness(entry, claim.incarnation)
+        elif (admitted := self.judge.admitted(claim, origin)) is None:
+            return
         elif member.state is MemberState.SUSPECT and claim.incarnation == member.incarnation:
-            self._confirm(claim, tried)
+            self.judge.confirm(admitted, entry, tried)
         else:
-            self._start_suspicion(claim, entry, origin, tried)
+            self._start_suspicion(admitted, entry, origin, tried)
 
     def _accused(self, claim: Suspect | Dead, origin: Origin, unknown: str) -> Entry | None:
         """The row that an accusation is about, unless it is about us, nobody or implausible.
@@ -206,21 +218,6 @@ class Claims:
         ):
             origin.answer(node, claim.accuser, self._stale.held_against(entry))
 
-    def _confirm(self, claim: Suspect, tried: tuple[str, ...]) -> None:
-        node = self._node
-        suspicion = self.suspicions[claim.name]
-        if claim.accuser == node.name and tried:
-            suspicion.tried = tried
-        accuser = node.table.get(claim.accuser)
-        if accuser is None or not accuser.member.is_active:
-            node.counters.bump("accuser_unknown")  # names are free: they must not add up
-            return
-        if suspicion.confirm(claim.accuser):
-            # Never in the past: a deadline that a wake-up could not have met looks like a stall.
-            node.timers.set(("suspicion", claim.name), max(node.now, suspicion.deadline))
-            node.tell(claim)
-            node.counters.bump("suspicion_confirmed")
-
     def _start_suspicion(
         self, claim: Suspect, entry: Entry, origin: Origin, tried: tuple[str, ...]
     ) -> None:
@@ -228,45 +225,44 @@ class Claims:
         that it refuted the former one, so its time starts again.
         """
         node = self._node
-        config = node.config
-        n = node.table.active
-        minimum = suspicion_minimum(config.suspicion_mult, n, config.probe_interval)
-        suspicion = Suspicion(
-            incarnation=claim.incarnation,
-            started=node.now,
-            minimum=minimum,
-            maximum=minimum * config.suspicion_max_timeout_mult,
-            wanted=confirmations_wanted(config.suspicion_mult, n),
-            accusers=[claim.accuser],
-            tried=tried,
-        )
-        self.suspicions[claim.name] = suspicion
-        node.timers.set(("suspicion", claim.name), suspicion.deadline)
-        news = entry.member.state is not MemberState.SUSPECT
-        accused = with_state(entry.member, MemberState.SUSPECT, claim.incarnation)
-        entry = node.table.replace(entry, accused, now=node.now)
-        node.tell(claim)
-        if news:
-            reason = Reason.PROBE_FAILED if claim.accuser == node.name else Reason.ACCUSED
-            if origin.reason is Reason.SYNCED:
-                reason = Reason.SYNCED
-            self._changed(MemberSuspected, entry, reason, (claim.accuser,), tried)
+        self._drop_suspicion(claim.name)
+        reason = Reason.PROBE_FAILED if claim.accuser == node.name else Reason.ACCUSED
+        if origin.reason is Reason.SYNCED:
+            reason = Reason.SYNCED
+        self._suspect(self.judge.open(claim, entry, tried), entry, reason)
 
-    def suspicion_expired(self, name: str) -> None:
-        """A suspect did not refute in time: declare it failed."""
+    def hold(self, suspicion: Case, entry: Entry) -> None:
+        """Suspect a member in private: the application hears of it, and nobody else."""
+        self._suspect(suspicion, entry, Reason.PROBE_FAILED)
+
+    def _suspect(self, suspicion: Case, entry: Entry, reason: Reason) -> None:
         node = self._node
-        suspicion = self.suspicions.pop(name)
+        name = entry.member.name
+        self.suspicions[name] = suspicion
+        news = entry.member.state is not MemberState.SUSPECT
+        accused = with_state(entry.member, MemberState.SUSPECT, suspicion.incarnation)
+        entry = node.table.replace(entry, accused, now=node.now)
+        if not suspicion.private:
+            node.tell(suspicion.told(name, node.now))
+        if news:
+            self._changed(MemberSuspected, entry, reason, suspicion.grounds(node.now))
+
+    def acquit(self, name: str, reason: Reason) -> None:
+        """End a suspicion that nobody else was told of: the member is alive as it was."""
+        node = self._node
+        suspicion = self._drop_suspicion(name)
         entry = node.table.get(name)
+        assert suspicion is not None, "nobody to acquit"
         assert entry is not None, "a suspicion outlived its row"
-        if suspicion.confirmations < suspicion.wanted:
-            node.counters.bump("suspicion_unconfirmed")
-        self._fail(
-            Dead(suspicion.incarnation, name, node.name),
-            entry,
-            Reason.SUSPICION_EXPIRED,
-            tuple(suspicion.accusers),
-            suspicion.tried,
-        )
+        alive = with_state(entry.member, MemberState.ALIVE, entry.member.incarnation)
+        entry = node.table.replace(entry, alive, now=node.now)
+        self._changed(MemberRecovered, entry, reason, Grounds(suspicion.grounds(node.now).accusers))
+
+    def fail(self, claim: Dead, reason: Reason) -> None:
+        """The time of a suspect is over."""
+        entry = self._node.table.get(claim.name)
+        assert entry is not None, "a suspicion outlived its row"
+        self._fail(claim, entry, reason)
 
     # -- dead ---------------------------------------------------------------------------
 
@@ -286,7 +282,7 @@ class Claims:
         elif claim.is_goodbye:
             self._leave(claim, entry)
         else:
-            self._fail(claim, entry, Reason.REPORTED, (claim.accuser,), ())
+            self._fail(claim, entry, Reason.REPORTED)
 
     def _leave(self, claim: Dead, entry: Entry) -> None:
         """The member's own word counts more than what others said of it before."""
@@ -294,20 +290,14 @@ class Claims:
         entry = self._end(claim, entry, MemberState.LEFT)
         self._changed(MemberLeft, entry, Reason.GOODBYE)
 
-    def _fail(
-        self,
-        claim: Dead,
-        entry: Entry,
-        reason: Reason,
-        accusers: tuple[str, ...],
-        tried: tuple[str, ...],
-    ) -> None:
+    def _fail(self, claim: Dead, entry: Entry, reason: Reason) -> None:
         suspicion = self._drop_suspicion(claim.name)
-        if suspicion is not None:
-            accusers = tuple(dict.fromkeys((*suspicion.accusers, *accusers)))
-            tried = tried or suspicion.tried
+        grounds = Grounds() if suspicion is None else suspicion.grounds(self._node.now)
+        if reason is Reason.REPORTED:
+            accusers = tuple(dict.fromkeys((*grounds.accusers, claim.accuser)))
+            grounds = attrs.evolve(grounds, accusers=accusers)
         entry = self._end(claim, entry, MemberState.FAILED)
-        self._changed(MemberFailed, entry, reason, accusers, tried)
+        self._changed(MemberFailed, entry, reason, grounds)
 
     def _end(self, claim: Dead, entry: Entry, state: MemberState) -> Entry:
         node = self._node
@@ -332,9 +322,11 @@ class Claims:
 
     # -- common -------------------------------------------------------------------------
 
-    def _drop_suspicion(self, name: str) -> Suspicion | None:
-        self._node.timers.cancel(("suspicion", name))
-        return self.suspicions.pop(name, None)
+    def _drop_suspicion(self, name: str) -> Case | None:
+        suspicion = self.suspicions.pop(name, None)
+        if suspicion is not None:
+            self.judge.dropped(name, suspicion)
+        return suspicion
 
     def _changed(
         self,
@@ -347,8 +339,7 @@ class Claims:
         ],
         entry: Entry,
         reason: Reason,
-        accusers: tuple[str, ...] = (),
-        tried: tuple[str, ...] = (),
+        grounds: Grounds = NO_GROUNDS,
     ) -> None:
         node = self._node
         node.table.version += 1
@@ -357,8 +348,11 @@ class Claims:
                 entry.member,
                 node.table.version,
                 reason,
-                accusers,
-                tried,
+                grounds.accusers,
+                grounds.tried,
                 node.awareness.score,
+                evidence=grounds.evidence,
+                testimony=grounds.testimony,
+                steps=grounds.steps,
             )
         )

@@ -277,11 +277,15 @@ class Engine(EngineView):
         return node.outbox.take()
 
     def packet_refused(self, address: Address, *, now: float) -> list[Output]:
-        """The network said that nobody listens at ``address``: evidence, counted."""
+        """The network said that nobody listens at ``address``: a reason to look, no verdict."""
         self._begin(now)
-        known = self._node.table.knows_address(address)
-        self._node.counters.bump("packet_refused" if known else "packet_refused_stranger")
-        return self._node.outbox.take()
+        node = self._node
+        known = node.table.knows_address(address)
+        node.counters.bump("packet_refused" if known else "packet_refused_stranger")
+        if known and node.config.kernel_evidence:
+            self._parts.prober.refused(address)
+            self._parts.relay.refused(address)
+        return node.outbox.take()
 
     def take_sealed_peer(self) -> Address | None:
         """Who sent something sealed since this was last asked, for a line in the log."""
@@ -376,6 +380,7 @@ class Engine(EngineView):
         if late:
             node.counters.bump("stalled")
             node.awareness.apply(2 if late > LONG_STALL else 1)
+            node.guard.stalled(late, node.now)
 
     def _command(self, token: Token, now: float) -> None:
         """Start the turn of a command that completes later."""

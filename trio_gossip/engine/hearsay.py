@@ -39,9 +39,11 @@ class Hearsay:
         if member.state is MemberState.ALIVE:
             return alive_claim(member)
         if member.state is MemberState.SUSPECT:
-            # Never as alive: of a higher incarnation than it said itself we do not have the words.
-            accuser = self._claims.suspicions[name].accusers[0]
-            return Suspect(member.incarnation, name, accuser)
+            suspicion = self._claims.suspicions[name]
+            if suspicion.private:
+                return alive_claim(member)  # in its own words, at the incarnation that it said
+            # Otherwise never as alive: of a higher incarnation we may not have its words.
+            return suspicion.told(name, node.now)
         recent = node.now - entry.changed_at <= DEATH_SECONDS
         return self._gone(name, member.incarnation, member.state, recent=recent)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine.claims import Claims
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.session import Exchange
+    from trio_gossip.members import Member
 
 SLICE: Final = 128
 """Records merged in one turn: about a quarter of a millisecond."""
@@ -44,6 +45,10 @@ class Merge:
         self._node = node
         self._claims = claims
         self._jobs: dict[int, _Job] = {}
+
+    def shown(self, member: Member) -> Member:
+        """A member as a peer is to hear of it."""
+        return self._claims.judge.shown(member)
 
     def start(
         self,
@@ -102,7 +107,7 @@ class Merge:
             )
         elif state is MemberState.LEFT:
             self._claims.dead(Dead(record.incarnation, record.name, record.name), origin)
-        else:
+        elif not self._claims.judge.hearsay(record, self._node.table.get(record.name), origin):
             accusation = Suspect(record.incarnation, record.name, self._node.name)
             self._claims.suspect(accusation, origin)
 

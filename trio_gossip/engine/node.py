@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trio_gossip.codec.messages import Alive
+from trio_gossip.codec.messages import Alive, Dead
 from trio_gossip.engine.awareness import Awareness
 from trio_gossip.engine.broadcast import BroadcastQueue
 from trio_gossip.engine.changes import Changes
 from trio_gossip.engine.counters import Counters
 from trio_gossip.engine.formulas import push_rounds
+from trio_gossip.engine.guard import Guard
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.outbox import Outbox
 from trio_gossip.engine.pacing import pace_for
 from trio_gossip.engine.questions import Questions
+from trio_gossip.engine.rtt import RoundTrips
 from trio_gossip.engine.timers import Timers
 from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from trio_gossip.addresses import Address
     from trio_gossip.codec import Codec
@@ -61,6 +63,7 @@ class Node:
         "eager_not_before",
         "epoch",
         "gossip_not_before",
+        "guard",
         "leaving",
         "me",
         "now",
@@ -69,6 +72,7 @@ class Node:
         "questions",
         "queue",
         "rng",
+        "round_trips",
         "sealed_peer",
         "source",
         "table",
@@ -106,6 +110,8 @@ class Node:
         self.counters = Counters()
         self.changes = Changes(config.members_max, lambda: self.counters.bump("changes_dropped"))
         self.awareness = Awareness(config.awareness_max)
+        self.guard = Guard(config)
+        self.round_trips = RoundTrips(config)
         self.queue = BroadcastQueue(
             pace=pace_for(config, 1),
             members_max=config.members_max,
@@ -132,6 +138,10 @@ class Node:
 
     def tell(self, claim: Claim) -> None:
         """Queue news of a member for everybody; it replaces queued older news of that member."""
+        if self.guard.isolated and type(claim) is not Alive and not _is_goodbye(claim):
+            # Who hears nobody spreads no word of others' silence: it would be of his own.
+            self.counters.bump("gossip_withheld")
+            return
         data = self.codec.encode(claim)
         if not self.outbox.fits(data):
             self.counters.bump("message_too_large")  # another member has a larger packet limit
@@ -215,10 +225,13 @@ class Node:
         """The alive message that this member says of itself."""
         return alive_claim(self.me.member)
 
-    def peers(self, count: int, *, besides: Member | None = None) -> list[Entry]:
+    def peers(
+        self, count: int, *, besides: Member | None = None, after: Collection[str] = ()
+    ) -> list[Entry]:
         """Random alive members, without this one, ``besides`` and aliases of their addresses.
 
         Two names at one address are one helper, not two, and an alias of the target is none.
+        Those named in ``after`` only come where there are no others.
         """
         mine = self.me.member.address
         theirs = None if besides is None else besides.address
@@ -228,10 +241,19 @@ class Node:
             member = entry.member
             if member.state is not MemberState.ALIVE or member.address in taken:
                 return False
+            if member.name in after:
+                return False
             taken.add(member.address)
             return True
 
-        return self.table.pick(count, wanted, self.rng)
+        picked = self.table.pick(count, wanted, self.rng)
+        if not picked and after:
+            return self.peers(count, besides=besides)
+        return picked
+
+
+def _is_goodbye(claim: Claim) -> bool:
+    return type(claim) is Dead and claim.is_goodbye
 
 
 def alive_claim(member: Member) -> Alive:

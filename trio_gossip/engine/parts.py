@@ -26,11 +26,14 @@ from trio_gossip.codec.messages import (
 )
 from trio_gossip.engine.accepting import Accepting
 from trio_gossip.engine.admission import Admission
+from trio_gossip.engine.attempts import Attempts
 from trio_gossip.engine.buckets import Buckets
 from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.gossiper import Gossiper
 from trio_gossip.engine.hearsay import Hearsay
+from trio_gossip.engine.inquiry import Inquiry
 from trio_gossip.engine.leaving import Leaving
+from trio_gossip.engine.lifeguard import Lifeguard
 from trio_gossip.engine.mail import Mail
 from trio_gossip.engine.member_plane import MemberPlane
 from trio_gossip.engine.merge import Merge
@@ -43,6 +46,7 @@ from trio_gossip.engine.relay import Relay
 from trio_gossip.engine.repair import Repair
 from trio_gossip.engine.requests import Requests
 from trio_gossip.engine.returns import Returns
+from trio_gossip.engine.scanner import Scanner
 from trio_gossip.engine.streams import Streams
 from trio_gossip.engine.sync import Sync
 from trio_gossip.engine.takeover import Takeover
@@ -50,6 +54,7 @@ from trio_gossip.events import Reason
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
+    from trio_gossip.engine.detector import Detector
     from trio_gossip.engine.node import Node
     from trio_gossip.plane import Plane
     from trio_gossip.services.base import Service
@@ -72,8 +77,10 @@ class Parts:
         self.planes: list[Plane] = [MemberPlane(node, hearsay, self.buckets)]
         """What repair compares: members first, then services by code."""
         self.repair = Repair(node, self.planes)
-        self.prober = Prober(node, self.claims, self.streams, self.repair)
-        self.relay = Relay(node, self.repair)
+        self.prober = self._detector(node)
+        self.relay = Relay(node, self.repair, self.streams)
+        if isinstance(self.claims.judge, Inquiry):
+            self.claims.judge.said_of = self.relay.said_of
         self.rejoin = Rejoin(node, self.sync, self.returns)
         self.leaving = Leaving(node, self.claims)
         self.mail = Mail(node, self.streams)
@@ -81,13 +88,39 @@ class Parts:
         self.gossiper = Gossiper(node)
         self.requests = Requests(node, self.streams, (self.mail.parcels, *services))
         self.planes += self.requests.planes()
-        self.claims.forget = self.requests.forget
+        self.claims.forget = self._forget
         self.sync.met = self.requests.met
         self.streams.accept_session = lambda: Accepting(
             node, self.streams, self.sync, self.mail, self.requests
         )
         self.messages = self._message_handlers(node)
         self.timers = self._timer_handlers()
+
+    def _forget(self, name: str) -> None:
+        self.requests.forget(name)
+        self.prober.forget(name)
+
+    def _detector(self, node: Node) -> Detector:
+        """The rules by which failures are found, and the timers that are theirs."""
+        if node.config.detector == "memberlist":
+            self.claims.judge = Lifeguard(node, self.claims)
+            prober = Prober(node, self.claims, self.streams, self.repair)
+            self._detector_timers: dict[str, Callable[[Any], None]] = {
+                "probe_tick": lambda _: prober.tick(),
+                "probe_timeout": lambda _: prober.timeout(),
+                "probe_end": lambda _: prober.end(),
+            }
+            return prober
+        attempts = Attempts(node, self.streams, self.repair)
+        inquiry = Inquiry(node, self.claims, attempts, self.streams)
+        self.claims.judge = inquiry
+        scanner = Scanner(node, attempts, inquiry)
+        self._detector_timers = {
+            "probe_tick": scanner.tick,
+            "attempt": attempts.step,
+            "reprobe": inquiry.interview.tick,
+        }
+        return scanner
 
     def _message_handlers(self, node: Node) -> dict[type, Callable[[Any, Address], None]]:
         """By type of message; called with the message and the source of its packet."""
@@ -119,12 +152,10 @@ class Parts:
     def _timer_handlers(self) -> dict[str, Callable[[Any], None]]:
         """By the first half of a timer's key; called with the second half."""
         return {
-            "probe_tick": lambda _: self.prober.tick(),
-            "probe_timeout": lambda _: self.prober.timeout(),
-            "probe_end": lambda _: self.prober.end(),
+            **self._detector_timers,
             "relay": self.relay.timeout,
             "ping": self.pinger.timeout,
-            "suspicion": self.claims.suspicion_expired,
+            "suspicion": self.claims.judge.expired,
             "reap": self.claims.reap,
             "takeover": self.takeover.step,
             "flush": lambda _: self.gossiper.flush(),

@@ -1,6 +1,6 @@
-"""The failure detector's rounds: whom to probe, when to ask helpers, what a silence means.
+"""Rounds by memberlist's rules: whom to probe, when to ask helpers, what a silence means.
 
-memberlist's schedule (``docs/concepts`` has the timeline): one round per probe interval, in a
+Its schedule (``docs/concepts`` has the timeline): one round per probe interval, in a
 shuffled round robin; direct ping, then helpers and a stream, then suspicion.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trio_gossip.codec.messages import BUDGET_MS_MAX, IndirectPing, Ping, Suspect
+from trio_gossip.engine.detector import Detector
 from trio_gossip.engine.origin import OWN
 from trio_gossip.engine.probe import Probe
 from trio_gossip.members import MemberState
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine.streams import Streams
 
 
-class Prober:
+class Prober(Detector):
     """Runs one probe after another; a failed one becomes a suspicion."""
 
     def __init__(self, node: Node, claims: Claims, streams: Streams, repair: Repair) -> None:
@@ -111,9 +112,9 @@ class Prober:
             node.counters.bump("probe_acked_indirectly")
         self._succeed(probe)
 
-    def _nacked(self, sequence: int, source: Address) -> None:
+    def _nacked(self, sequence: int, source: Address, evidence: int) -> None:
         """A helper could not reach the target either."""
-        del sequence
+        del sequence, evidence  # these rules take all silence alike
         assert self._probe is not None, "an answer outlived its probe"
         if not self._probe.nacked(source):
             self._node.counters.bump("nack_unexpected")

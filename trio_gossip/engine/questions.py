@@ -20,11 +20,14 @@ QUESTIONS_MAX: Final = 4096
 Answered: TypeAlias = Callable[[int, "Address"], None]
 """Called with the sequence number and with where the answer came from."""
 
+Nacked: TypeAlias = Callable[[int, "Address", int], None]
+"""Called with these, and with what the helper found."""
+
 
 @attrs.define(slots=True, weakref_slot=False)
 class _Question:
     acked: Answered
-    nacked: Answered | None
+    nacked: Nacked | None
 
 
 class Questions:
@@ -44,7 +47,7 @@ class Questions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def ask(self, acked: Answered, nacked: Answered | None = None) -> int | None:
+    def ask(self, acked: Answered, nacked: Nacked | None = None) -> int | None:
         """A new sequence number, or None when too many questions are open.
 
         ``acked`` is called at most once, and ends the question; ``nacked`` does not end it.
@@ -77,4 +80,4 @@ class Questions:
         if question is None or question.nacked is None:
             self._counters.bump("nack_unexpected")
         else:
-            question.nacked(message.sequence, source)
+            question.nacked(message.sequence, source, message.evidence)

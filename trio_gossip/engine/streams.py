@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from trio_gossip.codec import DecodeError
 from trio_gossip.codec.messages import Frame, Refusal, StreamAck, StreamPing
 from trio_gossip.engine.session import Exchange, Session
-from trio_gossip.failures import DialFailure, RefusalReason
+from trio_gossip.failures import DialFailure, Evidence, RefusalReason
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
@@ -23,6 +23,10 @@ sends a byte now and then must not hold a place for ever."""
 
 DETAIL_MAX: Final = 200
 """Characters of what a transport says of a failure that an error repeats."""
+
+
+def _ignored(_: Evidence) -> None:
+    """For who asks only whether there is an answer."""
 
 
 class Streams:
@@ -98,10 +102,21 @@ class Streams:
         allowed = config.stream_ping_filter
         return config.stream_pings and (allowed is None or allowed(member))
 
-    def ping(self, member: Member, patience: float, answered: Callable[[], None]) -> ExchangeId:
-        """Ping by stream; calls ``answered`` when the right member answers."""
-        session = _PingSession(self, self._node, member.name, answered)
+    def ping(
+        self,
+        member: Member,
+        patience: float,
+        answered: Callable[[], None],
+        failed: Callable[[Evidence], None] = _ignored,
+    ) -> ExchangeId:
+        """Ping by stream; calls ``answered`` when the right member answers, or ``failed``."""
+        session = _PingSession(self, self._node, member.name, answered, failed)
         return self.dial(session, member.address, member.name, patience)
+
+    def is_connected(self, exchange_id: ExchangeId) -> bool:
+        """True when the kernel at the other end has taken the connection."""
+        exchange = self._open.get(exchange_id)
+        return exchange is not None and exchange.connected
 
     # -- what the driver reports --------------------------------------------------------
 
@@ -126,6 +141,7 @@ class Streams:
         exchange = self._open.get(exchange_id)
         if exchange is not None:
             exchange.names = names
+            exchange.connected = True
             self._progress(exchange)
             exchange.session.opened(exchange)
 
@@ -228,12 +244,18 @@ class _PingSession(Session):
     """Our stream ping of a member."""
 
     def __init__(
-        self, streams: Streams, node: Node, target: str, answered: Callable[[], None]
+        self,
+        streams: Streams,
+        node: Node,
+        target: str,
+        answered: Callable[[], None],
+        failed: Callable[[Evidence], None],
     ) -> None:
         self._streams = streams
         self._node = node
         self._target = target
         self._answered = answered
+        self._failed = failed
         self._sequence = node.rng.getrandbits(32)
 
     def opened(self, exchange: Exchange) -> None:
@@ -245,3 +267,15 @@ class _PingSession(Session):
             self._answered()
         else:
             self._streams.unexpected(exchange, frame)
+
+    def refused(self, exchange: Exchange, refusal: Refusal) -> None:
+        # Another member has the port: the process that we mean is gone. Any other refusal is
+        # no answer, but something lives there.
+        gone = refusal.reason is RefusalReason.WRONG_MEMBER
+        self._failed(Evidence.REFUSED if gone else Evidence.STALLED)
+
+    def failed(self, exchange: Exchange, failure: DialFailure) -> None:
+        if failure is DialFailure.REFUSED:
+            self._failed(Evidence.REFUSED)
+        else:
+            self._failed(Evidence.STALLED if exchange.connected else Evidence.SILENT)

@@ -6,9 +6,12 @@ import math
 
 import attrs
 
+from trio_gossip.codec.messages import Suspect
+from trio_gossip.engine.judging import Case, Grounds
+
 
 @attrs.define(slots=True, weakref_slot=False)
-class Suspicion:
+class Suspicion(Case):
     """One suspicion of one incarnation.
 
     The deadline is *computed* from what is known, so there is no timer to be re-armed wrongly:
@@ -56,3 +59,13 @@ class Suspicion:
     def deadline(self) -> float:
         """Engine time at which the suspect is declared failed."""
         return self.started + self.timeout
+
+    def told(self, name: str, now: float) -> Suspect:
+        """The first accusation, as it came."""
+        del now
+        return Suspect(self.incarnation, name, self.accusers[0])
+
+    def grounds(self, now: float) -> Grounds:
+        """What an event says of it."""
+        del now
+        return Grounds(tuple(self.accusers), self.tried)

@@ -107,7 +107,8 @@ class Sync:
         else:
             members = [mine]
         opening = SyncOpen(mine.name, mine.address, joining, mode)
-        return TableSender(opening, members, node.config.sync_chunk_members)
+        shown = list(map(self.merge.shown, members))
+        return TableSender(opening, shown, node.config.sync_chunk_members)
 
     def _changed(self) -> list[Member]:
         """The records of others to push now."""

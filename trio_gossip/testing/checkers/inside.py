@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trio_gossip.engine.suspicion import Suspicion
+
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.engine.clock import StallClock
     from trio_gossip.engine.node import Node
-    from trio_gossip.engine.suspicion import Suspicion
     from trio_gossip.testing.simulation.process import Process
 
 # What is judged is what an engine says and sends. Its inside is read for what it does not say (how
@@ -21,8 +22,9 @@ def node_of(process: Process) -> Node:
 
 
 def suspicions_of(process: Process) -> dict[str, Suspicion]:
-    """The suspicions that an engine keeps, by suspect."""
-    return process.engine._parts.claims.suspicions  # pyright: ignore[reportPrivateUsage]
+    """The suspicions that an engine keeps by the rules of memberlist, by suspect."""
+    kept = process.engine._parts.claims.suspicions  # pyright: ignore[reportPrivateUsage]
+    return {name: case for name, case in kept.items() if isinstance(case, Suspicion)}
 
 
 def is_verified(process: Process, name: str) -> bool:

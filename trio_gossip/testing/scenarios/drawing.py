@@ -41,6 +41,9 @@ FAVOUR: Final = 12.0
 HONEST_SHARE: Final = 0.5
 """Of the scenarios are without strangers' packets, after which many rules do not bind any more."""
 
+MEMBERLIST_SHARE: Final = 0.5
+"""Of scenarios whose members detect failures by memberlist's rules."""
+
 SEALED_SHARE: Final = 0.15
 """Of the scenarios have a sealed cluster, in which keys are changed."""
 
@@ -87,6 +90,8 @@ def random_scenario(
         config["eager_copies"] = 0
     if random.Random(f"lazy {seed}").random() < PACKETS_ONLY_SHARE:
         config["lazy_bytes"] = PARCEL_BYTES_MAX
+    if random.Random(f"detector {seed}").random() < MEMBERLIST_SHARE:
+        config["detector"] = "memberlist"
     links = _links(rng, profile)
     steps = _steps(rng, names, seconds, gentle=is_gentle, sealed=sealed)
     plot = plot_of(seed, names, gentle=is_gentle)

@@ -44,7 +44,7 @@ FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 SEED_END: Final = 2**64
 """Seeds are below it, as on the command line; and settings, so that they fit a line."""
 
-PROFILES: Final = ("lan", "wan", "local")
+PROFILES: Final = ("lan", "fast", "safe", "wan", "local")
 """Presets of :class:`~trio_gossip.Config` by name."""
 
 REST_SECONDS: Final = 20.0
@@ -57,7 +57,7 @@ _SETTABLE: Final = frozenset(
     field.name for field in attrs.fields(Config) if str(field.type) in ("int", "float", "bool")
 )
 
-_WORDS: Final = frozenset({"exchange"})
+_WORDS: Final = frozenset({"exchange", "detector"})
 """Settings that are words, and that a scenario may change; which words, the config knows."""
 
 
@@ -70,8 +70,8 @@ class Scenario:
         nodes: members at the start: ``n00``, ``n01``...
         seconds: for how long steps may happen, after the cluster has formed.
         calm: seconds without any fault after that; by default :meth:`calm_needed`.
-        profile: ``lan``, ``wan`` or ``local``.
-        config: changes of the profile; numbers, truth values and ``exchange`` only.
+        profile: ``lan``, ``fast``, ``safe``, ``wan`` or ``local``.
+        config: changes of the profile; numbers, truth values, ``exchange`` and ``detector`` only.
         links: what all links do until the calm.
         sealed: True for a cluster whose packets and streams are sealed.
         steps: in the order of their times.

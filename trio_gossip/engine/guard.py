@@ -1,0 +1,55 @@
+"""When this member should not trust its own judgement of others."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from trio_gossip.config import Config
+
+STALL_SECONDS: Final = 0.2
+"""A stall of this process beyond so many seconds holds back its verdicts for a while."""
+
+HOLD_MIN: Final = 0.3
+"""Least seconds for which they are held back."""
+
+
+class Guard:
+    """Two signs that the fault is ours: this process stood still, or nobody at all answers.
+
+    Attributes:
+        hold: engine time before which nobody is declared failed.
+        isolated_since: when the rounds without any answer began that are going on.
+    """
+
+    __slots__ = ("_hold_max", "_limit", "_silent_rounds", "hold", "isolated_since")
+
+    def __init__(self, config: Config) -> None:
+        self._limit = config.isolate_after
+        self._hold_max = config.stall_hold
+        self._silent_rounds = 0
+        self.hold = -math.inf
+        self.isolated_since = math.inf
+
+    def stalled(self, seconds: float, now: float) -> None:
+        """This process just stood still for ``seconds``."""
+        if seconds > STALL_SECONDS:
+            wait = min(max(seconds, HOLD_MIN), self._hold_max)
+            self.hold = max(self.hold, now + wait)
+
+    def silent(self, now: float) -> None:
+        """A round ended in which neither the target nor any helper was heard of."""
+        if not self._silent_rounds:
+            self.isolated_since = now
+        self._silent_rounds += 1
+
+    def heard(self) -> None:
+        """Somebody answered a question: there is a way out and back."""
+        self._silent_rounds = 0
+        self.isolated_since = math.inf
+
+    @property
+    def isolated(self) -> bool:
+        """True when so many rounds in a row were silent that we take ourselves for cut off."""
+        return self._silent_rounds >= self._limit
