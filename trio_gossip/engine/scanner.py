@@ -55,10 +55,10 @@ class Scanner(Detector):
     def stop(self) -> None:
         self._node.timers.cancel(RING)
         self._node.timers.cancel(SCAN)
+        self._inquiry.stop()
         self._busy.clear()
         self._loops.clear()
         self._attempts.clear()
-        self._inquiry.stop()
 
     def tick(self, loop: int) -> None:
         """Timer of a loop. One that comes while its last attempt goes on is left out."""
@@ -109,7 +109,7 @@ class Scanner(Detector):
         node = self._node
         member = entry.member
         name = member.name
-        if name in self._busy or self._inquiry.is_private(name):
+        if node.leaving or name in self._busy or self._inquiry.is_private(name):
             return
         if len(self._attempts) >= LOOKS_MAX:
             node.counters.bump("looks_full")
