@@ -13,6 +13,7 @@ import pytest
 from trio_gossip.addresses import Address
 from trio_gossip.config import Config
 from trio_gossip.config_faults import PACKET_BYTES_MIN
+from trio_gossip.detector_config import DetectorConfig
 from trio_gossip.errors import ConfigError, GossipError
 from trio_gossip.members import Versions
 
@@ -67,6 +68,14 @@ def test_a_config_cannot_be_changed_and_is_checked_again_when_evolved() -> None:
 
 
 POSITIVE = [
+    "scan_interval",
+    "rto_floor",
+    "rto_ceil",
+    "floor_refused",
+    "floor_silent",
+    "floor_stalled",
+    "min_public",
+    "reprobe",
     "cold_interval",
     "probe_interval",
     "probe_timeout",
@@ -77,6 +86,8 @@ POSITIVE = [
     "push_pull_interval",
 ]
 ZERO_ALLOWED = [
+    "quiet",
+    "stall_hold",
     "eager_coalesce",
     "gossip_to_dead_time",
     "reap_time",
@@ -87,6 +98,8 @@ ZERO_ALLOWED = [
 ]
 RATES = ["eager_rate", "eager_full_rate", "broadcast_rate"]
 COUNTS = {
+    "helpers": (0, 6),
+    "isolate_after": (1, 64),
     "eager_copies": (0, 32),
     "eager_burst": (1, 1024),
     "eager_full_burst": (1, 1024),
@@ -115,6 +128,7 @@ SHARES = ("broadcast_share", "state_share")
 
 def test_every_field_with_a_number_is_checked() -> None:
     checked = {*POSITIVE, *ZERO_ALLOWED, *RATES, *COUNTS, *SHARES, "incarnation"}
+    checked |= {"ring_interval", "max_factor", "solo_factor"}  # tests/codec/test_detector_config.py
     numbers = {
         field.name
         for field in attrs.fields(Config)
@@ -268,7 +282,13 @@ def _documented(source: str, class_name: str) -> dict[str, str | None]:
 
 
 def test_every_field_has_a_line_that_explains_it() -> None:
-    documented = _documented(inspect.getsource(inspect.getmodule(Config)), "Config")  # type: ignore[arg-type]  # found
+    documented = {
+        name: text
+        for kind in (DetectorConfig, Config)
+        for name, text in _documented(
+            inspect.getsource(inspect.getmodule(kind)), kind.__name__
+        ).items()  # type: ignore[arg-type]  # found
+    }
     assert list(documented) == [field.name for field in attrs.fields(Config)]
     assert [name for name, text in documented.items() if not text or len(text) < 20] == []
 
@@ -293,7 +313,7 @@ def test_a_value_of_the_wrong_kind_is_a_config_error(changes: dict[str, Any]) ->
         Config.lan(name="a", **changes)
 
 
-@pytest.mark.parametrize("field", ["stream_pings", "summaries"])
+@pytest.mark.parametrize("field", ["stream_pings", "summaries", "kernel_evidence"])
 def test_a_switch_is_true_or_false(field: str) -> None:
     for value in (True, False):
         assert getattr(Config.lan(name="a", **{field: value}), field) is value
