@@ -59,7 +59,7 @@ def test_the_rules_of_memberlist_come_with_each_profile(maker: Any) -> None:
 
 @pytest.mark.parametrize("wrong", ["swim", "", None, 1, b"evidence"])
 def test_there_are_two_detectors(wrong: Any) -> None:
-    with pytest.raises(ConfigError, match="detector .* must be one of 'evidence', 'memberlist'"):
+    with pytest.raises(ConfigError, match=r"detector .* must be one of 'evidence', 'memberlist'"):
         Config.lan(name="a", detector=wrong)
 
 
@@ -67,7 +67,7 @@ def test_there_are_two_detectors(wrong: Any) -> None:
 def test_the_ring_is_asked_every_so_many_seconds_or_not_at_all(wrong: Any) -> None:
     assert Config.lan(name="a", ring_interval=None).ring_interval is None
     assert Config.lan(name="a", ring_interval=3).ring_interval == 3
-    with pytest.raises(ConfigError, match="ring_interval .* must be seconds above 0, or None"):
+    with pytest.raises(ConfigError, match=r"ring_interval .* must be seconds above 0, or None"):
         Config.lan(name="a", ring_interval=wrong)
 
 
@@ -95,7 +95,7 @@ def test_a_suspicion_lasts_until_others_have_heard_of_it() -> None:
 
 def test_a_kernel_that_answers_is_no_worse_sign_than_none() -> None:
     assert Config.lan(name="a", floor_stalled=4.0).floor_stalled == 4.0
-    with pytest.raises(ConfigError, match="floor_stalled .* must not be below floor_silent"):
+    with pytest.raises(ConfigError, match=r"floor_stalled .* must not be below floor_silent"):
         Config.lan(name="a", floor_stalled=3.9)
 
 
