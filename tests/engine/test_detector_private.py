@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tests.engine.bench import Bench, address_of, alive
@@ -286,9 +288,9 @@ def test_unconfirmed_three_times_it_is_let_go() -> None:
         rechecking(bench)
         rounds.append(bench.now)
         bench.wait(3 * ROUND)
-    assert [b - a for a, b in zip(rounds, rounds[1:], strict=False)] == pytest.approx(
-        [4.0, 4.0], abs=1.2
-    ), "three rounds of helpers each, and a second between them"
+    assert [b - a for a, b in pairwise(rounds)] == pytest.approx([4.0, 4.0], abs=1.2), (
+        "three rounds of helpers each, and a second between them"
+    )
     bench.wait(20.0)
     assert recovered(bench) == [Reason.UNCONFIRMED]
     assert not told(bench)
