@@ -57,6 +57,10 @@ def event_record(event: Event | JoinResult, *, time: float) -> Record:
             record["reason"] = event.reason.value
             record["accusers"] = list(event.accusers)
             record["tried"] = list(event.tried)
+            if event.evidence is not None:
+                record["evidence"] = event.evidence.name.lower()
+                record["testimony"] = {name: found.name.lower() for name, found in event.testimony}
+                record["steps"] = {step: round(ago, 6) for step, ago in event.steps}
             record["health_score"] = event.health_score
             record["version"] = event.version
         case MessageReceived():
@@ -159,6 +163,8 @@ def _details(record: Mapping[str, Any]) -> str:
 def _member_details(record: Mapping[str, Any]) -> str:
     member = record["member"]
     why = [record["reason"].replace("_", " ")]
+    if "evidence" in record:
+        why.append(record["evidence"])
     if record["accusers"]:
         why.append(f"accused by {', '.join(record['accusers'])}")
     if record["tried"]:
