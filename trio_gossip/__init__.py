@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         RemoteProtocolError,
     )
     from trio_gossip.events import (
+        ContactLost,
+        ContactRegained,
         Delivery,
         Event,
         JoinResult,
@@ -62,6 +64,8 @@ __all__ = [
     "ClusterStatistics",
     "Config",
     "ConfigError",
+    "ContactLost",
+    "ContactRegained",
     "Delivery",
     "DialFailure",
     "Event",
@@ -131,6 +135,8 @@ _MODULES = {
         "MemberSuspected",
         "MemberUpdated",
         "MessageReceived",
+        "ContactLost",
+        "ContactRegained",
         "NameConflict",
         "Reason",
     ),

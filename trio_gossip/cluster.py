@@ -16,7 +16,14 @@ from trio_gossip.config import Config
 from trio_gossip.driver import Driver
 from trio_gossip.engine import EngineStatistics
 from trio_gossip.errors import LocalProtocolError
-from trio_gossip.events import Lagged, MemberReaped, MessageReceived, NameConflict
+from trio_gossip.events import (
+    ContactLost,
+    ContactRegained,
+    Lagged,
+    MemberReaped,
+    MessageReceived,
+    NameConflict,
+)
 from trio_gossip.joining import Joiner
 from trio_gossip.members import Member, MemberState
 from trio_gossip.subscription import EVENTS_DEFAULT, Subscription
@@ -77,6 +84,13 @@ class Cluster:
     def health_score(self) -> int:
         """This process's own health: 0 is healthy, more means that it is slow to be heard."""
         return self._driver.engine.health_score
+
+    @property
+    def is_isolated(self) -> bool:
+        """True while nobody answers this process, neither members nor helpers: it is cut off, or
+        all others are gone. :class:`~trio_gossip.ContactLost` tells when that begins.
+        """
+        return self._driver.engine.is_isolated
 
     def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002 - public name
         """Alive and suspect members, this one included; with ``all`` also failed and left
@@ -145,7 +159,9 @@ class Cluster:
                         return member
                     if member is None and before is not None and state == "reaped":
                         return before
-                elif isinstance(event, MessageReceived | NameConflict):
+                elif isinstance(
+                    event, MessageReceived | NameConflict | ContactLost | ContactRegained
+                ):
                     continue
                 elif event.member.name == name:
                     reaped = isinstance(event, MemberReaped)

@@ -39,7 +39,13 @@ from trio_gossip.engine.outputs import (
     SendPacket,
 )
 from trio_gossip.errors import ConfigError, LocalProtocolError
-from trio_gossip.events import Lagged, MessageReceived, NameConflict
+from trio_gossip.events import (
+    ContactLost,
+    ContactRegained,
+    Lagged,
+    MessageReceived,
+    NameConflict,
+)
 from trio_gossip.exposure import warn_if_open
 from trio_gossip.history import History
 from trio_gossip.services.keys import Keys
@@ -295,7 +301,9 @@ class Driver:
                 event.existing.address,
                 event.other,
             )
-        elif not isinstance(event, MessageReceived | Lagged):
+        elif isinstance(event, ContactLost):
+            logger.warning("nobody answers any more, neither members nor helpers")
+        elif not isinstance(event, MessageReceived | Lagged | ContactRegained):
             self.history.note(event, trio.current_time())
         self.subscriptions.publish(event)
 

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeAlias, assert_never
 
 from trio_gossip.cli.problems import visible
 from trio_gossip.events import (
+    ContactLost,
+    ContactRegained,
     Event,
     JoinResult,
     Lagged,
@@ -70,6 +72,8 @@ def event_record(event: Event | JoinResult, *, time: float) -> Record:
         case NameConflict():
             record["existing"] = member_record(event.existing)
             record["other"] = str(event.other)
+        case ContactLost() | ContactRegained():
+            pass
         case Lagged():
             record["missed"] = event.missed
         case JoinResult():
@@ -154,6 +158,10 @@ def _details(record: Mapping[str, Any]) -> str:
         case "name_conflict":
             name, held = record["existing"]["name"], record["existing"]["address"]
             return f"{name} is claimed at {held} and at {record['other']}"
+        case "contact_lost":
+            return "nobody answers any more, neither members nor helpers: are we cut off?"
+        case "contact_regained":
+            return "somebody answers again"
         case "lagged":
             return f"{record['missed']} events were dropped: this output is read too slowly"
         case _:

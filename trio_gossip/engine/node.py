@@ -17,6 +17,7 @@ from trio_gossip.engine.pacing import pace_for
 from trio_gossip.engine.questions import Questions
 from trio_gossip.engine.rtt import RoundTrips
 from trio_gossip.engine.timers import Timers
+from trio_gossip.events import ContactLost, ContactRegained
 from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
@@ -121,9 +122,13 @@ class Node:
             bump=self.counters.bump,
         )
         self.outbox = Outbox(codec, self.queue, self.counters, packet_limit)
+        self.guard.changed = self._contact
         self.questions = Questions(rng, self.counters)
         self.me = self.table.adopt(me, now=0.0, rng=rng)
         self.members_changed()
+
+    def _contact(self, is_lost: bool) -> None:
+        self.outbox.notify(ContactLost() if is_lost else ContactRegained())
 
     @property
     def name(self) -> str:
