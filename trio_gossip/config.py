@@ -40,6 +40,10 @@ class Config:
     """Also try a stream when datagrams fail: tells a blocked UDP port from a dead process."""
     stream_ping_filter: Callable[[Member], bool] | None = None
     """Asked per member whether a stream ping may be tried; None means always."""
+    kernel_evidence: bool = True
+    """Whether the word of a member's host counts: a refused packet or connection, and one that is
+    taken but not answered. Without it a firewall or a proxy that answers for others misleads
+    nobody, and a killed process is found no sooner than a host that is gone."""
     awareness_max: int = 8
     """The local health score stays below this; a probe may take this many intervals."""
     suspicion_mult: int = 4

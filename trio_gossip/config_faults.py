@@ -47,7 +47,7 @@ _SECONDS = (
     "leave_timeout",
     "leave_linger",
 )
-_FLAGS = ("stream_pings", "summaries")
+_FLAGS = ("stream_pings", "kernel_evidence", "summaries")
 _HOOKS = ("admit", "stream_ping_filter")
 _COUNTS = {
     "indirect_probes": (0, 32),

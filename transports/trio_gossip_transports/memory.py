@@ -27,7 +27,8 @@ BATCH_PACKETS_MAX: Final = 32
 EPHEMERAL_PORTS: Final = range(49_152, 65_536)
 """Ports that nobody asks for by number: of dialled streams, and in place of port 0."""
 
-_BACKLOG: Final = 128
+_BACKLOG: Final = 256
+"""Streams that nobody has accepted yet; more dials wait for room, as with a kernel's queue."""
 
 
 class MemoryTransport(Transport):
