@@ -107,8 +107,10 @@ async def shake_hands(
         _check_peer(names, wanted, require_name=require_name, differs=differs)
     except BaseException as error:
         # A dial that is given up is, more often than not, a probe that waited in vain.
-        gave_up = isinstance(error, trio.Cancelled) and not accepted
-        await (abort_stream(inner) if gave_up else trio.aclose_forcefully(inner))
+        if isinstance(error, trio.Cancelled) and not accepted:
+            await abort_stream(inner)
+        else:
+            await trio.aclose_forcefully(inner)
         raise
     return TLSStream(secured, names if require_name else (), carries_packets=agreed == ALPN_PACKETS)
 
