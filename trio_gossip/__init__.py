@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address, parse_address
-    from trio_gossip.cluster import Cluster, ClusterStatistics, open_cluster, serve_cluster
+    from trio_gossip.cluster import Cluster, open_cluster, serve_cluster
     from trio_gossip.cluster_keys import ClusterKeys
     from trio_gossip.cluster_state import ClusterShared, ClusterState, StateItem
+    from trio_gossip.cluster_statistics import ClusterStatistics
     from trio_gossip.config import Config
     from trio_gossip.errors import (
         BroadcastRateError,
@@ -108,7 +109,8 @@ __all__ = [
 
 _MODULES = {
     "addresses": ("Address", "parse_address"),
-    "cluster": ("Cluster", "ClusterStatistics", "open_cluster", "serve_cluster"),
+    "cluster": ("Cluster", "open_cluster", "serve_cluster"),
+    "cluster_statistics": ("ClusterStatistics",),
     "cluster_keys": ("ClusterKeys",),
     "cluster_state": ("ClusterShared", "ClusterState", "StateItem"),
     "config": ("Config",),
