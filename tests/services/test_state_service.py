@@ -206,7 +206,7 @@ def test_after_a_join_all_is_fetched_from_whom_was_met() -> None:
         world.write("a", f"k{number}", b"v")
     world.write("a", "shared", b"v", Plane.SHARED)
     world.add("c")
-    world.states["c"].met("a")
+    world.states["c"].met("a", "push-pull")
     world.settle()
     assert len(world.replica("c").items()) == RETOLD_MAX + 1
     assert world.get("c", "shared", plane=Plane.SHARED) == b"v"

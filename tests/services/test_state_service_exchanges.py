@@ -11,8 +11,8 @@ from tests.services.stating import StateWorld
 from trio_gossip.codec.frames import SERVICE_BYTES_MAX
 from trio_gossip.errors import RemoteProtocolError
 from trio_gossip.services import state_exchange, state_vector
-from trio_gossip.services.state_delta import Chunk, Closing
-from trio_gossip.services.state_exchange import ANSWERS_BURST, ANSWERS_RATE, PULLS_MAX
+from trio_gossip.services.state_delta import Ask, Chunk, Closing, Legs
+from trio_gossip.services.state_exchange import ANSWERS_BURST, ANSWERS_RATE, EXCHANGES_MAX
 from trio_gossip.services.state_fitting import fit_chunk, fit_vector
 from trio_gossip.services.state_intake import Intake
 from trio_gossip.services.state_records import Plane
@@ -126,8 +126,8 @@ def test_only_so_many_exchanges_run_at_once_and_one_with_each_peer() -> None:
     world = StateWorld("abcdefg")
     for name in "bbcdefg":
         world.plane("a").reconcile(name, Ended())
-    assert len(world.letters) == PULLS_MAX
-    assert world.hosts["a"].counters["state_exchange_busy"] == 7 - PULLS_MAX
+    assert len(world.letters) == EXCHANGES_MAX
+    assert world.hosts["a"].counters["state_exchange_busy"] == 7 - EXCHANGES_MAX
     world.settle()
     world.plane("a").reconcile("b", Ended())
     assert world.settle() == 1
@@ -156,7 +156,7 @@ def test_who_is_asked_by_a_new_life_that_wrote_nothing_drops_the_keys_of_the_for
         world.gossip(name, "b")
     world.now += 60.0
     world.add("a")
-    world.states["a"].met("b")
+    world.states["a"].met("b", "push-pull")
     world.settle()
     assert world.get("b", "k", "a") is None
     assert world.get("b", "k", "c") == world.get("a", "k", "c") == b"v"
@@ -178,10 +178,10 @@ def test_a_writer_of_which_more_is_known_by_a_fold_is_asked_for() -> None:
     world = StateWorld()
     vector = Vector(Plane.SHARED, 1, {}, {"a": Fold(3, 2)})
     exchange = world.states["b"]._exchanges[Plane.SHARED]
-    exchange.answer(vector, 0, "a")
+    exchange.answer(Ask(vector), "a")
     assert not world.letters, "a fold of a writer that never folded here comes with a reset"
     world.replica("b", Plane.SHARED).fold("a", Fold(2, 1))
-    exchange.answer(vector, 0, "a")
+    exchange.answer(Ask(vector), "a")
     assert len(world.letters) == 1
 
 
@@ -192,7 +192,7 @@ def test_only_so_many_peers_are_remembered(monkeypatch: pytest.MonkeyPatch) -> N
     asked = world.replica("a").vector()
     exchange = world.states["b"]._exchanges[Plane.STATE]
     for name in "acd":
-        exchange.answer(asked, 0, name)
+        exchange.answer(Ask(asked), name)
     assert list(exchange._back) == list(exchange._allowances) == ["c", "d"]
 
 
@@ -201,7 +201,7 @@ def test_only_so_many_peers_are_remembered(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_peer_that_asks_too_often_is_refused_and_counted_until_it_has_rested() -> None:
     world = StateWorld()
-    asked = encode_ask(world.replica("b").vector(), 1)
+    asked = encode_ask(Ask(world.replica("b").vector(), 1))
     state, counters = world.states["a"], world.hosts["a"].counters
     for _ in range(ANSWERS_BURST):
         state.answer_untrusted(asked, "b")
@@ -240,7 +240,7 @@ def test_more_writers_than_a_request_or_an_answer_holds_are_learned_in_several_e
     assert rounds > 1
     assert world.get("b", "long", plane=plane) == b"x" * 65_536
     vector = world.replica("a", plane).vector()
-    assert len(encode_ask(vector, 0)) > SERVICE_BYTES_MAX
+    assert len(encode_ask(Ask(vector))) > SERVICE_BYTES_MAX
     world.now += 2.0
     world.write("b", "more", b"v", plane)
     world.plane("a", plane).reconcile("b", Ended())
@@ -255,7 +255,7 @@ def lives(count: int) -> dict[tuple[str, int], int]:
 def test_a_vector_that_is_too_long_is_cut_at_random() -> None:
     vector = Vector(Plane.SHARED, 1, lives(100), {f"n{n}": Fold(5, 4) for n in range(100)})
     cut = fit_vector(vector, random.Random(1), 700)
-    assert len(encode_ask(cut, 2**40)) <= 700
+    assert len(encode_ask(Ask(cut, 2**40))) <= 700
     assert cut.tops
     assert cut.folds
     assert cut != fit_vector(vector, random.Random(2), 700)
@@ -309,4 +309,5 @@ def test_only_so_many_folds_are_remembered(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_an_ask_reads_back_as_it_was_written() -> None:
     vector = Vector(Plane.SHARED, 7, {("a", 5): 3}, {"b": Fold(5, 4)})
-    assert parse_ask_untrusted(encode_ask(vector, 11)) == (vector, 11)
+    ask = Ask(vector, 11, Legs.PULL)
+    assert parse_ask_untrusted(encode_ask(ask)) == ask

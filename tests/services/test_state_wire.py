@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.codec.strategies import cbor_values, names
 from trio_gossip.codec import DecodeError
-from trio_gossip.services.state_delta import Chunk, Closing
+from trio_gossip.services.state_delta import Ask, Chunk, Closing, Legs
 from trio_gossip.services.state_records import (
     GENERATION_MAX,
     STAMP_MAX,
@@ -86,10 +86,13 @@ def test_a_record_comes_back_as_it_was(plane: Plane, record: Record) -> None:
     st.dictionaries(names, st.builds(Fold, GENS, GENS), max_size=3),
     NUMBERS,
     NUMBERS,
+    st.sampled_from(Legs),
 )
-def test_a_vector_comes_back_as_it_was(tops: Any, folds: Any, mark: int, cursor: int) -> None:
-    vector = Vector(Plane.SHARED, mark, tops, folds)
-    assert parse_ask_untrusted(encode_ask(vector, cursor)) == (vector, cursor)
+def test_a_question_comes_back_as_it_was(
+    tops: Any, folds: Any, mark: int, cursor: int, legs: Legs
+) -> None:
+    ask = Ask(Vector(Plane.SHARED, mark, tops, folds), cursor, legs)
+    assert parse_ask_untrusted(encode_ask(ask)) == ask
 
 
 @given(chunks())
@@ -106,7 +109,8 @@ VECTOR = Vector(Plane.SHARED, 1, {("w", 5): 7}, {"u": Fold(4, 3)})
 def test_these_are_the_bytes() -> None:
     assert encode_news(Plane.STATE, RECORD).hex() == "8a01006177" + "0507616b094176" + "0306"
     assert (
-        encode_ask(VECTOR, 2).hex() == "00000003" + "86010101020101" + "8361770507" + "8361750403"
+        encode_ask(Ask(VECTOR, 2, Legs.PULL)).hex()
+        == "00000003" + "8701010102020101" + "8361770507" + "8361750403"
     )
     head = "8d0101010203" + "f5f509" + "0101010101"
     rows = "8861770507616b0941760306" + "8361770507" + "8361750403" + "8361770506"
@@ -154,19 +158,20 @@ def rows(*arrays: list[Any], count: int | None = None) -> bytes:
         b"",
         b"\0\0\0",
         rows(),
-        rows([1, 1, 1, 2, 0, 0], count=2),
-        rows([1, 1, 1, 2, 0, 0], count=2**32 - 1),
-        rows([1, 1, 1, 2, 0, 0], [1]),
-        rows([1, 1, 1, 2, 0]),
-        rows([1, 1, 1, 2, 1, 0]),
-        rows([1, 1, 1, 2, 1, 0], ["w", 5]),
-        rows([1, 1, 1, 2, 1, 0], ["w", 5, -1]),
-        rows([1, 1, 1, 2, 2, 0], ["w", 5, 1], ["w", 5, 2]),
-        rows([1, 1, 1, 2, 0, 2], ["w", 5, 1], ["w", 5, 2]),
-        rows([1, 0, 1, 2, 0, 1], ["w", 5, 1]),
-        rows([1, 1, -1, 2, 0, 0]),
-        rows([1, 1, 1, 2**64, 0, 0]),
-        rows([1, 1, 1, 2, -1, 1]),
+        rows([1, 1, 1, 2, 0, 0, 0], count=2),
+        rows([1, 1, 1, 2, 0, 0, 0], count=2**32 - 1),
+        rows([1, 1, 1, 2, 0, 0, 0], [1]),
+        rows([1, 1, 1, 2, 0, 0]),
+        rows([1, 1, 1, 2, 0, 1, 0]),
+        rows([1, 1, 1, 2, 0, 1, 0], ["w", 5]),
+        rows([1, 1, 1, 2, 0, 1, 0], ["w", 5, -1]),
+        rows([1, 1, 1, 2, 0, 2, 0], ["w", 5, 1], ["w", 5, 2]),
+        rows([1, 1, 1, 2, 0, 0, 2], ["w", 5, 1], ["w", 5, 2]),
+        rows([1, 0, 1, 2, 0, 0, 1], ["w", 5, 1]),
+        rows([1, 1, -1, 2, 0, 0, 0]),
+        rows([1, 1, 1, 2**64, 0, 0, 0]),
+        rows([1, 1, 1, 2, 0, -1, 1]),
+        *(rows([1, 1, 1, 2, legs, 0, 0]) for legs in (-1, 3, True, "0", None)),
     ],
 )
 def test_a_vector_that_makes_no_sense_is_refused(payload: bytes) -> None:

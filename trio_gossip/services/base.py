@@ -139,8 +139,10 @@ class Service(ABC):
     def forget(self, name: str) -> None:  # noqa: B027 - most remember nothing of members
         """A member was reaped."""
 
-    def met(self, member: str) -> None:  # noqa: B027 - most have nothing to say then
-        """Tables were exchanged with ``member``: after a join, and now and then."""
+    def met(self, member: str, mode: str) -> None:  # noqa: B027 - most have nothing to say then
+        """Tables were exchanged with ``member``: after a join, and now and then. ``mode`` says
+        which way, see ``Config.exchange``.
+        """
 
     def abandon(self, token: int) -> None:  # noqa: B027 - not every service has to care
         """Who called is gone. Also called with tokens that are not this service's."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
 from trio_gossip.codec import DecodeError
 from trio_gossip.errors import LocalProtocolError
+from trio_gossip.members import EXCHANGE_MODES
 from trio_gossip.services.base import RequestRefusedError, Service
 from trio_gossip.services.state_clock import HybridClock
+from trio_gossip.services.state_delta import Legs
 from trio_gossip.services.state_exchange import StateExchange, nobody_waits
 from trio_gossip.services.state_local import first_generation
 from trio_gossip.services.state_plane import StatePlane
+from trio_gossip.services.state_pushing import Pushing
 from trio_gossip.services.state_records import Plane, Record, Slot, StateLimits, slot_of
 from trio_gossip.services.state_replica import Outcome, Replica
 from trio_gossip.services.state_wire import (
@@ -25,6 +28,7 @@ from trio_gossip.services.state_wire import (
 )
 
 if TYPE_CHECKING:
+    from trio_gossip.config import Config
     from trio_gossip.plane import Plane as Compared
     from trio_gossip.services.base import Host
 
@@ -58,6 +62,7 @@ class State(Service):
         wall_ms: the wall clock in milliseconds since 1970; may jump.
         shown: told of each visible change, within the turn that makes it.
         limits: how much each plane holds.
+        exchange: which way records go in exchanges, see ``Config.exchange``.
     """
 
     code = STATE_SERVICE
@@ -68,11 +73,19 @@ class State(Service):
         *,
         shown: Shown | None = None,
         limits: StateLimits | None = None,
+        exchange: str = EXCHANGE_MODES[Legs.BOTH],
     ) -> None:
         self._wall_ms = wall_ms
         self._shown = shown
         self._limits = StateLimits() if limits is None else limits
+        self._legs = Legs(EXCHANGE_MODES.index(exchange))
         self._collects = False
+
+    @classmethod
+    def of(cls, config: Config, wall_ms: Callable[[], int], shown: Shown | None = None) -> Self:
+        """The state of a member with these settings."""
+        limits = StateLimits.of(config)
+        return cls(wall_ms, shown=shown, limits=limits, exchange=config.exchange)
 
     def attach(self, host: Host) -> None:
         """Begin with nothing, in a new generation."""
@@ -82,11 +95,17 @@ class State(Service):
         gen = first_generation(now_ms, host.rng)
         self._replicas = {plane: self._replica(plane, gen, clock) for plane in Plane}
         self._exchanges = {
-            plane: StateExchange(replica, host, self._wall_ms, partial(self._learned, plane))
+            plane: StateExchange(
+                replica, host, self._wall_ms, self._legs, partial(self._learned, plane)
+            )
+            for plane, replica in self._replicas.items()
+        }
+        self._pushings = {
+            plane: Pushing(replica, host, partial(self._offer, plane))
             for plane, replica in self._replicas.items()
         }
         self._planes = tuple(
-            StatePlane(replica, host, STATE_SERVICE, self._exchanges[plane].pull)
+            StatePlane(replica, host, STATE_SERVICE, self._exchanges[plane].reconcile)
             for plane, replica in self._replicas.items()
         )
 
@@ -150,6 +169,7 @@ class State(Service):
             self._host.set_deadline(self._host.now + COLLECT_SECONDS)
 
     def _tell(self, record: Record, plane: Plane) -> None:
+        self._note(record, plane)
         payload = encode_news(plane, record)
         if len(payload) <= self._host.room:
             self._host.tell((int(plane), *slot_of(plane, record)), payload)
@@ -174,22 +194,38 @@ class State(Service):
     def answer_untrusted(self, payload: bytes, source: str) -> bytes:
         """A member asks for what it lacks."""
         try:
-            asked, cursor = parse_ask_untrusted(payload)
+            ask = parse_ask_untrusted(payload)
         except DecodeError as error:
             self._host.bump("state_malformed")
             raise RequestRefusedError(f"that is no question about state: {error}") from None
-        return self._exchanges[asked.plane].answer(asked, cursor, source)
+        return self._exchanges[ask.seen.plane].answer(ask, source)
 
     def _learned(self, plane: Plane, records: list[Record]) -> None:
         if len(records) <= RETOLD_MAX:
             for record in records:
                 self._tell(record, plane)
+        else:
+            for record in records:
+                self._note(record, plane)
         self._tell_own()
 
-    def met(self, member: str) -> None:
-        """After a join: get all that is there already, and not only by the next ping."""
-        for exchange in self._exchanges.values():
-            exchange.pull(member, nobody_waits)
+    # -- exchanges ------------------------------------------------------------------------
+
+    def met(self, member: str, mode: str) -> None:
+        """Exchange what there is with a member, in this mode, and not only by the next ping."""
+        legs = Legs(EXCHANGE_MODES.index(mode))
+        for plane in Plane:
+            if legs is Legs.PUSH:
+                self._pushings[plane].push(member)
+            else:
+                self._exchanges[plane].open(member, nobody_waits, legs)
+
+    def _offer(self, plane: Plane, member: str) -> None:
+        self._exchanges[plane].open(member, nobody_waits, Legs.PUSH)
+
+    def _note(self, record: Record, plane: Plane) -> None:
+        if self._legs is Legs.PUSH:
+            self._pushings[plane].note(record)
 
     def forget(self, name: str) -> None:
         """A member was reaped: its own keys go, what it wrote to shared ones stays."""

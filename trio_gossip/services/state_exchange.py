@@ -12,6 +12,7 @@ import attrs
 from trio_gossip.codec import DecodeError
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services.base import RequestRefusedError
+from trio_gossip.services.state_delta import Ask, Legs
 from trio_gossip.services.state_fitting import fit_chunk, fit_vector
 from trio_gossip.services.state_intake import Intake
 from trio_gossip.services.state_records import Plane
@@ -31,7 +32,7 @@ CHUNK_BYTES: Final = 64 * 1024
 CHUNKS_MAX: Final = 4096
 """Answers that one exchange may have; a peer with more to say is not believed."""
 
-PULLS_MAX: Final = 4
+EXCHANGES_MAX: Final = 4
 """Exchanges that one plane has open at once; a further one is counted and not begun."""
 
 ANSWERS_BURST: Final = 2048
@@ -48,10 +49,18 @@ PEERS_MAX: Final = 1024
 was heard for longest is forgotten."""
 
 
+WILL_ASK: Final = b"\x01"
+"""The answer to an offer of who asks for what it lacks."""
+
+WILL_NOT_ASK: Final = b"\x00"
+"""The same of who lacks nothing, or asks for it already."""
+
+
 @attrs.define
-class _Pull:
+class _Open:
     peer: str
     asked: Vector
+    legs: Legs
     intake: Intake
     ended: Ended
     chunks: int = 0
@@ -64,6 +73,7 @@ class StateExchange:
         replica: of the plane.
         host: the engine.
         wall_ms: the wall clock, in milliseconds since 1970.
+        legs: which way records go in the exchanges of this cluster.
         learned: told of the records of an exchange that were news, once it ended.
     """
 
@@ -72,61 +82,85 @@ class StateExchange:
         replica: Replica,
         host: Host,
         wall_ms: Callable[[], int],
+        legs: Legs,
         learned: Callable[[list[Record]], None],
     ) -> None:
         self._replica = replica
         self._host = host
         self._wall_ms = wall_ms
+        self._legs = legs
         self._learned = learned
-        self._pulls: dict[str, _Pull] = {}
+        self._open: dict[str, _Open] = {}
         self._back: OrderedDict[str, float] = OrderedDict()
         self._allowances: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def pull(self, peer: str, ended: Ended) -> None:
-        """Get what ``peer`` has seen and we have not."""
-        if peer in self._pulls or len(self._pulls) >= PULLS_MAX:
+    def reconcile(self, peer: str, ended: Ended) -> None:
+        """Exchange with ``peer`` in the mode of the cluster."""
+        self.open(peer, ended, self._legs)
+
+    def open(self, peer: str, ended: Ended, legs: Legs) -> bool:
+        """Exchange with ``peer`` what one of the two has seen and the other has not.
+
+        Args:
+            peer: an active member.
+            ended: called once with whether that brought anything, if it was begun.
+            legs: which way records go.
+
+        Returns:
+            False if it was not begun: too many are open, or one with this peer.
+        """
+        if peer in self._open or len(self._open) >= EXCHANGES_MAX:
             self._host.bump("state_exchange_busy")
-            return
+            return False
         asked = fit_vector(self._replica.vector(), self._host.rng)
-        self._pulls[peer] = _Pull(peer, asked, Intake(self._replica), ended)
-        self._ask(self._pulls[peer])
+        self._open[peer] = _Open(peer, asked, legs, Intake(self._replica), ended)
+        self._ask(self._open[peer])
+        return True
 
-    def _ask(self, pull: _Pull) -> None:
-        payload = encode_ask(pull.asked, pull.intake.cursor)
+    def _ask(self, opened: _Open) -> None:
+        payload = encode_ask(Ask(opened.asked, opened.intake.cursor, opened.legs))
         try:
-            self._host.request(pull.peer, payload, partial(self._answered, pull))
+            self._host.request(opened.peer, payload, partial(self._answered, opened))
         except LocalProtocolError:  # it is gone, or more is under way than is allowed
-            self._close(pull, "state_exchange_failed")
+            self._close(opened, "state_exchange_failed")
 
-    def _answered(self, pull: _Pull, answer: bytes | Exception) -> None:
+    def _answered(self, opened: _Open, answer: bytes | Exception) -> None:
         if isinstance(answer, Exception):
-            self._close(pull, "state_exchange_failed")
-            return
+            self._close(opened, "state_exchange_failed")
+        elif opened.legs is Legs.PUSH:
+            is_known = answer in (WILL_ASK, WILL_NOT_ASK)
+            found = answer == WILL_ASK
+            self._close(opened, "state_offered" if is_known else "state_malformed", found=found)
+        else:
+            self._take(opened, answer)
+
+    def _take(self, opened: _Open, answer: bytes) -> None:
         try:
             chunk = parse_chunk_untrusted(answer)
         except DecodeError:
-            self._close(pull, "state_malformed")
+            self._close(opened, "state_malformed")
             return
-        before = pull.intake.cursor
-        learned = pull.intake.take(chunk, now_ms=self._wall_ms())
-        pull.chunks += 1
+        before = opened.intake.cursor
+        learned = opened.intake.take(chunk, now_ms=self._wall_ms())
+        opened.chunks += 1
         if learned:
             self._learned(learned)
-        if pull.intake.is_done:
-            adopted = pull.intake.is_adopted
-            self._close(pull, "state_exchanged" if adopted else "state_exchange_failed")
-        elif pull.intake.cursor == before or pull.chunks >= CHUNKS_MAX:
-            self._close(pull, "state_chunk_unexpected")
+        if opened.intake.is_done:
+            adopted = opened.intake.is_adopted
+            self._close(opened, "state_exchanged" if adopted else "state_exchange_failed")
+        elif opened.intake.cursor == before or opened.chunks >= CHUNKS_MAX:
+            self._close(opened, "state_chunk_unexpected")
         else:
-            self._ask(pull)
+            self._ask(opened)
 
-    def _close(self, pull: _Pull, counter: str) -> None:
-        del self._pulls[pull.peer]
+    def _close(self, opened: _Open, counter: str, *, found: bool = False) -> None:
+        del self._open[opened.peer]
         self._host.bump(counter)
-        pull.ended(pull.intake.stored > 0)
+        opened.ended(found or opened.intake.stored > 0)
 
-    def answer(self, asked: Vector, cursor: int, source: str) -> bytes:
-        """Tell ``source`` what it lacks; and ask it in turn, if it has seen more than we have.
+    def answer(self, ask: Ask, source: str) -> bytes:
+        """Tell ``source`` what it lacks, or that we take what it offers; and ask it in turn, if
+        it has seen more than we have and may be asked.
 
         Raises:
             RequestRefusedError: it asks too often, or the answer is too long.
@@ -134,14 +168,22 @@ class StateExchange:
         if not self._may_be_asked(source):
             self._host.bump("state_asked_too_often")
             raise RequestRefusedError(f"more than {ANSWERS_RATE:g} questions a second")
-        chunk = make_chunk(self._replica, asked, cursor, CHUNK_BYTES)
+        if ask.legs is Legs.PUSH:
+            return WILL_ASK if self._asks_back(ask, source) else WILL_NOT_ASK
+        chunk = make_chunk(self._replica, ask.seen, ask.cursor, CHUNK_BYTES)
         answer = fit_chunk(chunk, self._host.rng)
         if answer is None:
             self._host.bump("state_answer_too_long")
             raise RequestRefusedError("there are too many writers for one answer")
-        if not cursor and self._knows_more(asked) and self._may_ask_back(source):
-            self.pull(source, nobody_waits)
+        if ask.legs is Legs.BOTH and not ask.cursor:
+            self._asks_back(ask, source)
         return answer
+
+    def _asks_back(self, ask: Ask, source: str) -> bool:
+        if not self._knows_more(ask.seen) or not self._may_ask_back(source):
+            return False
+        # Only for this: what it lacks of ours, it gets by the answer or did not want.
+        return self.open(source, nobody_waits, Legs.PULL)
 
     def _knows_more(self, asked: Vector) -> bool:
         replica = self._replica

@@ -10,7 +10,7 @@ from cbor2 import dumps
 from trio_gossip.codec import DecodeError
 from trio_gossip.codec.cbor import load_arrays_untrusted
 from trio_gossip.codec.fields import data, flag, name, uint64
-from trio_gossip.services.state_delta import Chunk, Closing
+from trio_gossip.services.state_delta import Ask, Chunk, Closing, Legs
 from trio_gossip.services.state_records import (
     COVERS_MAX,
     GENERATION_MAX,
@@ -33,6 +33,7 @@ _COUNT_BYTES: Final = 4
 """Vectors and chunks are flat arrays in a row, and their number goes before them."""
 
 _RECORD_ITEMS: Final = 6
+_ASK_ITEMS: Final = 7
 _HEAD_ITEMS: Final = 13
 
 
@@ -53,24 +54,25 @@ def parse_news_untrusted(payload: bytes) -> tuple[Plane, Record]:
     return _plane(items), _record(items[2:])
 
 
-def encode_ask(vector: Vector, cursor: int) -> bytes:
-    """What a member has seen, and from where it wants the next chunk."""
-    head = [STATE_VERSION, int(vector.plane), vector.mark, cursor]
+def encode_ask(ask: Ask) -> bytes:
+    """What a member has seen, from where it wants the next chunk, and who may ask."""
+    vector = ask.seen
+    head = [STATE_VERSION, int(vector.plane), vector.mark, ask.cursor, int(ask.legs)]
     head += [len(vector.tops), len(vector.folds)]
     return _rows([head, *_numbered(vector.tops), *_folds(vector.folds)])
 
 
-def parse_ask_untrusted(payload: bytes) -> tuple[Vector, int]:
-    """Read a vector and a cursor.
+def parse_ask_untrusted(payload: bytes) -> Ask:
+    """Read a question.
 
     Raises:
         DecodeError: it is none.
     """
-    head, rows = _split(payload, 6)
+    head, rows = _split(payload, _ASK_ITEMS)
     plane = _plane(head)
-    tops, folds = _take(rows, head[4:6])
+    tops, folds = _take(rows, head[5:])
     vector = Vector(plane, uint64(head[2]), _numbers(tops, 0), _read_folds(plane, folds))
-    return vector, uint64(head[3])
+    return Ask(vector, uint64(head[3]), Legs(_within(head[4], 0, max(Legs))))
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
