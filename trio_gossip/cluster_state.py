@@ -47,8 +47,8 @@ class _View:
 
         Args:
             key: 1 to 256 bytes of UTF-8.
-            value: at most 64 KiB; up to about a kilobyte it travels as gossip, longer ones by
-                stream, which takes some seconds in a large cluster.
+            value: at most 64 KiB; up to about a kilobyte it travels as gossip. Longer ones are
+                announced, and each member fetches them by stream from one that has them.
 
         Raises:
             LocalProtocolError: the key or the value is too long, a limit on records or bytes is

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.codec.strategies import cbor_values, names
 from trio_gossip.codec import DecodeError
-from trio_gossip.services.state_delta import Ask, Chunk, Closing, Legs
+from trio_gossip.services.state_delta import Announced, Ask, Chunk, Closing, Legs
 from trio_gossip.services.state_records import (
     GENERATION_MAX,
     STAMP_MAX,
@@ -24,9 +24,12 @@ from trio_gossip.services.state_records import (
 from trio_gossip.services.state_vector import Fold, Vector
 from trio_gossip.services.state_wire import (
     LISTED_MAX,
+    encode_announced,
     encode_ask,
     encode_chunk,
     encode_news,
+    is_fetch,
+    parse_announced_untrusted,
     parse_ask_untrusted,
     parse_chunk_untrusted,
     parse_news_untrusted,
@@ -95,6 +98,16 @@ def test_a_question_comes_back_as_it_was(
     assert parse_ask_untrusted(encode_ask(ask)) == ask
 
 
+@given(st.sampled_from(Plane), LIVES, st.integers(1, VERSION_MAX), KEYS)
+def test_an_announcement_comes_back_as_it_was(
+    plane: Plane, life: Any, version: int, key: str
+) -> None:
+    news = Announced(plane, *life, version, key)
+    assert parse_news_untrusted(encode_announced(news)) == news
+    assert parse_announced_untrusted(encode_announced(news)) == news
+    assert is_fetch(encode_announced(news))
+
+
 @given(chunks())
 def test_a_chunk_comes_back_as_it_was(chunk: Chunk) -> None:
     assert parse_chunk_untrusted(encode_chunk(chunk)) == chunk
@@ -112,6 +125,8 @@ def test_these_are_the_bytes() -> None:
         encode_ask(Ask(VECTOR, 2, Legs.PULL)).hex()
         == "00000003" + "8701010102020101" + "8361770507" + "8361750403"
     )
+    announced = encode_announced(Announced(Plane.SHARED, "w", 5, 7, "k"))
+    assert announced.hex() == "860101617705" + "07616b"
     head = "8d0101010203" + "f5f509" + "0101010101"
     rows = "8861770507616b0941760306" + "8361770507" + "8361750403" + "8361770506"
     assert encode_chunk(CHUNK).hex() == "00000006" + head + rows + "836177054301ab02"
@@ -145,6 +160,33 @@ def test_a_record_that_makes_no_sense_is_refused(at: int, bad: object) -> None:
 def test_a_record_of_another_length_is_refused(items: list[Any]) -> None:
     with pytest.raises(DecodeError):
         parse_news_untrusted(dumps(items))
+
+
+@pytest.mark.parametrize(
+    ("at", "bad"),
+    [
+        *((0, bad) for bad in (0, 2, True)),
+        *((1, bad) for bad in (-1, 2, False)),
+        *((2, bad) for bad in ("", b"w", "w" * 256, None)),
+        *((3, bad) for bad in (0, GENERATION_MAX + 1, 1.0, True)),
+        *((4, bad) for bad in (0, VERSION_MAX + 1, None, b"")),
+        *((5, bad) for bad in ("", b"k", "k" * 257, None)),
+    ],
+)
+def test_an_announcement_that_makes_no_sense_is_refused(at: int, bad: object) -> None:
+    items: list[Any] = [1, 1, "w", 5, 7, "k"]
+    items[at] = bad
+    for parse in (parse_news_untrusted, parse_announced_untrusted):
+        with pytest.raises(DecodeError):
+            parse(dumps(items))
+
+
+def test_who_asks_for_one_record_does_not_send_one() -> None:
+    assert is_fetch(encode_news(Plane.STATE, RECORD))
+    assert not is_fetch(encode_ask(Ask(VECTOR)))
+    assert not is_fetch(b"")
+    with pytest.raises(DecodeError):
+        parse_announced_untrusted(encode_news(Plane.STATE, RECORD))
 
 
 def rows(*arrays: list[Any], count: int | None = None) -> bytes:

@@ -14,15 +14,19 @@ from trio_gossip.errors import LocalProtocolError
 from trio_gossip.members import EXCHANGE_MODES
 from trio_gossip.services.base import RequestRefusedError, Service
 from trio_gossip.services.state_clock import HybridClock
-from trio_gossip.services.state_delta import Legs
+from trio_gossip.services.state_delta import Announced, Legs
 from trio_gossip.services.state_exchange import StateExchange, nobody_waits
+from trio_gossip.services.state_fetching import Fetching
 from trio_gossip.services.state_local import first_generation
 from trio_gossip.services.state_plane import StatePlane
 from trio_gossip.services.state_pushing import Pushing
 from trio_gossip.services.state_records import Plane, Record, Slot, StateLimits, slot_of
 from trio_gossip.services.state_replica import Outcome, Replica
 from trio_gossip.services.state_wire import (
+    encode_announced,
     encode_news,
+    is_fetch,
+    parse_announced_untrusted,
     parse_ask_untrusted,
     parse_news_untrusted,
 )
@@ -79,7 +83,7 @@ class State(Service):
         self._shown = shown
         self._limits = StateLimits() if limits is None else limits
         self._legs = Legs(EXCHANGE_MODES.index(exchange))
-        self._collects = False
+        self._collect_at = math.inf
 
     @classmethod
     def of(cls, config: Config, wall_ms: Callable[[], int], shown: Shown | None = None) -> Self:
@@ -104,6 +108,7 @@ class State(Service):
             plane: Pushing(replica, host, partial(self._offer, plane))
             for plane, replica in self._replicas.items()
         }
+        self._fetching = Fetching(host, self._replicas, self._received, self._set_deadline)
         self._planes = tuple(
             StatePlane(replica, host, STATE_SERVICE, self._exchanges[plane].reconcile)
             for plane, replica in self._replicas.items()
@@ -164,28 +169,34 @@ class State(Service):
             for record in replica.take_news():
                 self._tell(record, replica.plane)
         tombstones = any(replica.slots.tombstones for replica in self._replicas.values())
-        if tombstones and not self._collects:
-            self._collects = True
-            self._host.set_deadline(self._host.now + COLLECT_SECONDS)
+        if tombstones and self._collect_at == math.inf:
+            self._collect_at = self._host.now + COLLECT_SECONDS
+            self._set_deadline()
 
     def _tell(self, record: Record, plane: Plane) -> None:
         self._note(record, plane)
         payload = encode_news(plane, record)
-        if len(payload) <= self._host.room:
-            self._host.tell((int(plane), *slot_of(plane, record)), payload)
-        else:
-            # No packet takes it. The next ping says that we know more, and brings an exchange.
+        if len(payload) > self._host.room:
+            # No packet takes it, so all fetch it by stream from who has it.
             self._host.bump("state_by_stream")
+            payload = encode_announced(Announced(plane, *record.dot, record.key))
+        self._host.tell((int(plane), *slot_of(plane, record)), payload)
 
     # -- hearing --------------------------------------------------------------------------
 
     def news_untrusted(self, payload: bytes, source: str) -> None:
         """A record came by."""
         try:
-            plane, record = parse_news_untrusted(payload)
+            news = parse_news_untrusted(payload)
         except DecodeError:
             self._host.bump("state_malformed")
             return
+        if isinstance(news, Announced):
+            self._fetching.announced(news, source)
+        else:
+            self._received(*news)
+
+    def _received(self, plane: Plane, record: Record) -> None:
         replica = self._replicas[plane]
         if replica.receive(record, now_ms=self._wall_ms()) is Outcome.STORED:
             self._tell(record, plane)
@@ -194,6 +205,9 @@ class State(Service):
     def answer_untrusted(self, payload: bytes, source: str) -> bytes:
         """A member asks for what it lacks."""
         try:
+            if is_fetch(payload):
+                wanted = parse_announced_untrusted(payload)
+                return self._exchanges[wanted.plane].give(wanted, source)
             ask = parse_ask_untrusted(payload)
         except DecodeError as error:
             self._host.bump("state_malformed")
@@ -232,11 +246,18 @@ class State(Service):
         self._replicas[Plane.STATE].forget(name)
 
     def handle_timeout(self) -> None:
-        """Collect tombstones; look again while there are any."""
+        """Collect tombstones, and look again while there are any; fetch on."""
+        if self._collect_at <= self._host.now:
+            self._collect()
+        self._fetching.step()
+
+    def _collect(self) -> None:
         now_ms = self._wall_ms()
         left = False
         for replica in self._replicas.values():
             replica.collect(now_ms=now_ms)
             left |= bool(replica.slots.tombstones)
-        self._collects = left
-        self._host.set_deadline(self._host.now + COLLECT_SECONDS if left else math.inf)
+        self._collect_at = self._host.now + COLLECT_SECONDS if left else math.inf
+
+    def _set_deadline(self) -> None:
+        self._host.set_deadline(min(self._collect_at, self._fetching.deadline))

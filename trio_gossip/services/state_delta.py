@@ -6,8 +6,29 @@ from enum import IntEnum
 
 import attrs
 
-from trio_gossip.services.state_records import Plane, Record
+from trio_gossip.services.state_records import Plane, Record, Slot
 from trio_gossip.services.state_vector import Fold, Life, Vector
+
+
+@attrs.frozen
+class Announced:
+    """A member has a record that is too long to be told: its dot and where it lies."""
+
+    plane: Plane
+    writer: str
+    gen: int
+    version: int
+    key: str
+
+    @property
+    def dot(self) -> tuple[str, int, int]:
+        """The name of the record."""
+        return self.writer, self.gen, self.version
+
+    @property
+    def slot(self) -> Slot:
+        """Where it lies."""
+        return (self.writer if self.plane is Plane.STATE else "", self.key)
 
 
 class Legs(IntEnum):

@@ -12,12 +12,12 @@ import attrs
 from trio_gossip.codec import DecodeError
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services.base import RequestRefusedError
-from trio_gossip.services.state_delta import Ask, Legs
+from trio_gossip.services.state_delta import Announced, Ask, Legs
 from trio_gossip.services.state_fitting import fit_chunk, fit_vector
 from trio_gossip.services.state_intake import Intake
 from trio_gossip.services.state_records import Plane
 from trio_gossip.services.state_sending import make_chunk
-from trio_gossip.services.state_wire import encode_ask, parse_chunk_untrusted
+from trio_gossip.services.state_wire import encode_ask, encode_news, parse_chunk_untrusted
 
 if TYPE_CHECKING:
     from trio_gossip.plane import Ended
@@ -165,9 +165,7 @@ class StateExchange:
         Raises:
             RequestRefusedError: it asks too often, or the answer is too long.
         """
-        if not self._may_be_asked(source):
-            self._host.bump("state_asked_too_often")
-            raise RequestRefusedError(f"more than {ANSWERS_RATE:g} questions a second")
+        self._count_question(source)
         if ask.legs is Legs.PUSH:
             return WILL_ASK if self._asks_back(ask, source) else WILL_NOT_ASK
         chunk = make_chunk(self._replica, ask.seen, ask.cursor, CHUNK_BYTES)
@@ -178,6 +176,19 @@ class StateExchange:
         if ask.legs is Legs.BOTH and not ask.cursor:
             self._asks_back(ask, source)
         return answer
+
+    def give(self, wanted: Announced, source: str) -> bytes:
+        """Give ``source`` one record, for which it asked because it was announced.
+
+        Raises:
+            RequestRefusedError: it asks too often, or the record is not held any more.
+        """
+        self._count_question(source)
+        record = self._replica.slots.get(wanted.slot)
+        if record is None or record.dot != wanted.dot:
+            raise RequestRefusedError("this record is not held here")
+        self._host.bump("state_given")
+        return encode_news(wanted.plane, record)
 
     def _asks_back(self, ask: Ask, source: str) -> bool:
         if not self._knows_more(ask.seen) or not self._may_ask_back(source):
@@ -198,6 +209,11 @@ class StateExchange:
             top > seen.top(writer, gen) and not seen.has(writer, gen, top)
             for (writer, gen), top in asked.tops.items()
         ) or any(fold > seen.folds.get(writer, fold) for writer, fold in asked.folds.items())
+
+    def _count_question(self, peer: str) -> None:
+        if not self._may_be_asked(peer):
+            self._host.bump("state_asked_too_often")
+            raise RequestRefusedError(f"more than {ANSWERS_RATE:g} questions a second")
 
     def _may_be_asked(self, peer: str) -> bool:
         now = self._host.now

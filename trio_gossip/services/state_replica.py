@@ -37,6 +37,18 @@ class Replica(LocalState):
 
     # -- receiving ------------------------------------------------------------------------
 
+    def lacks(self, writer: str, gen: int, version: int) -> bool:
+        """True if :meth:`receive` could find that record of another member to be news."""
+        if writer == self.name:
+            return False
+        if self.plane is Plane.STATE and (
+            not self.is_member(writer) or gen < self.seen.newest(writer)
+        ):
+            return False
+        is_far = version > self.seen.top(writer, gen) + WINDOW
+        is_seen = self.seen.has(writer, gen, version)
+        return not is_seen and not is_far and self.seen.has_room(writer, gen)
+
     def receive(self, record: Record, *, now_ms: int, in_exchange: bool = False) -> Outcome:
         """Judge a record of another member and store it if it is news.
 
