@@ -229,7 +229,7 @@ def test_more_writers_than_a_request_or_an_answer_holds_are_learned_in_several_e
     for number in range(LIVES):
         name = NAME.format(number)
         world.known[name] = None
-        world.replica("a", plane).seen.raise_to(name, 2**61 + number, 1)
+        world.replica("a", plane).seen.raise_to(name, 2**59 + number, 1)
     world.write("a", "long", b"x" * 65_536, plane)
     rounds = 0
     while world.plane("a", plane).digest != world.plane("b", plane).digest:
@@ -283,8 +283,8 @@ def test_a_reset_of_shared_state_that_is_too_long_is_refused_and_counted() -> No
     world = StateWorld()
     shared = world.replica("a", Plane.SHARED)
     for number in range(LIVES):
-        shared.seen.raise_to(NAME.format(number), 2**61 + number, 1)
-    shared.floors[NAME.format(0), 2**61] = 1
+        shared.seen.raise_to(NAME.format(number), 2**59 + number, 1)
+    shared.floors[NAME.format(0), 2**59] = 1
     ended = begun(world, Plane.SHARED)
     world.settle()
     assert world.hosts["a"].counters["state_answer_too_long"] == 1

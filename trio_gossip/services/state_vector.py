@@ -17,6 +17,14 @@ exchange brings it."""
 VECTOR_ENTRIES_MAX: Final = 16_384
 """Lives of writers that one plane remembers. Records of a further one are refused."""
 
+STRANGERS_MAX: Final = VECTOR_ENTRIES_MAX // 2
+"""Where shared state remembers so many lives, further ones must be of members: anybody can make up
+names, and what writers left that are long gone must not keep out those that are here."""
+
+LIVES_EACH_MAX: Final = 16
+"""Lives of one writer that shared state remembers. A writer folds its former ones but a few, so
+more of them were made up, or it restarts faster than exchanges tell."""
+
 _MASK: Final = 2**64 - 1
 
 Life: TypeAlias = tuple[str, int]
@@ -139,9 +147,27 @@ class SeenTable:
         """The largest generation that is known of a writer; 0 for none."""
         return max(self.lives.get(writer, ()), default=0)
 
-    def has_room(self, writer: str, gen: int) -> bool:
-        """That life is known, or may become known."""
-        return gen in self.lives.get(writer, ()) or self.size < VECTOR_ENTRIES_MAX
+    def has_room(
+        self,
+        writer: str,
+        gen: int,
+        *,
+        is_ours: bool = True,
+        is_member: bool = True,
+    ) -> bool:
+        """That life is known, or may become known.
+
+        Args:
+            writer: whose life.
+            gen: which.
+            is_ours: it may have any number of lives.
+            is_member: it may be among the last ones.
+        """
+        lives = self.lives.get(writer, ())
+        if gen in lives:
+            return True
+        most = VECTOR_ENTRIES_MAX if is_member else STRANGERS_MAX
+        return self.size < most and (is_ours or len(lives) < LIVES_EACH_MAX)
 
     def has_room_for_fold(self, writer: str) -> bool:
         """That writer has folded before, or may."""
