@@ -9,6 +9,7 @@ import pytest
 from tests.services.stating import StateWorld
 from trio_gossip.errors import PeerUnreachableError
 from trio_gossip.services import state_fetching
+from trio_gossip.services.state import COLLECT_SECONDS
 from trio_gossip.services.state_delta import Announced
 from trio_gossip.services.state_exchange import ANSWERS_BURST
 from trio_gossip.services.state_fetching import (
@@ -248,3 +249,15 @@ def test_tombstones_are_collected_while_something_is_fetched() -> None:
     world.now += 10.0
     world.states["b"].handle_timeout()
     assert world.hosts["b"].deadline == world.now + 50.0
+
+
+def test_a_deadline_that_comes_a_moment_early_was_set_again_and_again() -> None:
+    world = written("abc")
+    announce(world, "c", version=1)
+    world.write("b", "own", b"v")
+    world.write("b", "own", None)
+    for seconds in (FETCH_SECONDS, GIVE_UP_SECONDS, COLLECT_SECONDS):
+        world.now = 100.0 + seconds - 1e-9
+        assert world.hosts["b"].deadline == 100.0 + seconds
+        world.states["b"].handle_timeout()
+        assert world.hosts["b"].deadline > 100.0 + seconds

@@ -86,6 +86,27 @@ def test_members_with_different_settings_understand_each_other() -> None:
     assert world.get("b", "k") == b"v"
 
 
+@pytest.mark.parametrize("exchange", ["push", "pull"])
+def test_after_one_in_vain_the_next_one_goes_both_ways_until_one_brings_something(
+    exchange: str,
+) -> None:
+    world = StateWorld("abc", exchange)
+    world.plane("a").reconcile("c", Ended())
+    world.settle()
+    for name in "ab":
+        world.write(name, f"of {name}", b"v")
+    world.plane("a").reconcile("b", Ended())
+    world.settle()
+    assert knows(world, "a", Plane.STATE) == knows(world, "b", Plane.STATE) == 2
+    world.now += 2.0
+    for name in "ab":
+        world.write(name, f"more of {name}", b"v")
+    world.plane("a").reconcile("b", Ended())
+    world.settle()
+    known = knows(world, "a", Plane.STATE), knows(world, "b", Plane.STATE)
+    assert known == ((3, 4) if exchange == "push" else (4, 3))
+
+
 # -- offers -----------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ import attrs
 from trio_gossip.codec import DecodeError
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.members import EXCHANGE_MODES
-from trio_gossip.services.base import RequestRefusedError, Service
+from trio_gossip.services.base import MOMENT, RequestRefusedError, Service
 from trio_gossip.services.state_clock import HybridClock
 from trio_gossip.services.state_delta import Announced, Legs
 from trio_gossip.services.state_exchange import StateExchange, nobody_waits
@@ -40,7 +40,10 @@ STATE_SERVICE: Final = 2
 """Code of this service on the wire."""
 
 COLLECT_SECONDS: Final = 60.0
-"""Between two looks for tombstones that are old enough, while there are any."""
+"""Most seconds between two looks for tombstones that are old enough, while there are any."""
+
+COLLECT_SECONDS_MIN: Final = 1.0
+"""Least seconds between these. Within the two, a quarter of the time for which they are kept."""
 
 RETOLD_MAX: Final = 16
 """Records of one answer that are gossiped further. With more, it is this member that was away and
@@ -83,6 +86,8 @@ class State(Service):
         self._shown = shown
         self._limits = StateLimits() if limits is None else limits
         self._legs = Legs(EXCHANGE_MODES.index(exchange))
+        quarter = self._limits.tombstone_ms / 4000.0
+        self._collect_seconds = min(COLLECT_SECONDS, max(COLLECT_SECONDS_MIN, quarter))
         self._collect_at = math.inf
 
     @classmethod
@@ -170,7 +175,7 @@ class State(Service):
                 self._tell(record, replica.plane)
         tombstones = any(replica.slots.tombstones for replica in self._replicas.values())
         if tombstones and self._collect_at == math.inf:
-            self._collect_at = self._host.now + COLLECT_SECONDS
+            self._collect_at = self._host.now + self._collect_seconds
             self._set_deadline()
 
     def _tell(self, record: Record, plane: Plane) -> None:
@@ -247,7 +252,7 @@ class State(Service):
 
     def handle_timeout(self) -> None:
         """Collect tombstones, and look again while there are any; fetch on."""
-        if self._collect_at <= self._host.now:
+        if self._collect_at <= self._host.now + MOMENT:
             self._collect()
         self._fetching.step()
 
@@ -257,7 +262,7 @@ class State(Service):
         for replica in self._replicas.values():
             replica.collect(now_ms=now_ms)
             left |= bool(replica.slots.tombstones)
-        self._collect_at = self._host.now + COLLECT_SECONDS if left else math.inf
+        self._collect_at = self._host.now + self._collect_seconds if left else math.inf
 
     def _set_deadline(self) -> None:
         self._host.set_deadline(min(self._collect_at, self._fetching.deadline))

@@ -89,14 +89,24 @@ class StateExchange:
         self._host = host
         self._wall_ms = wall_ms
         self._legs = legs
+        self._was_vain = False
         self._learned = learned
         self._open: dict[str, _Open] = {}
         self._back: OrderedDict[str, float] = OrderedDict()
         self._allowances: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def reconcile(self, peer: str, ended: Ended) -> None:
-        """Exchange with ``peer`` in the mode of the cluster."""
-        self.open(peer, ended, self._legs)
+        """Exchange with ``peer`` in the mode of the cluster; both ways after one that was in vain.
+
+        Where records go one way only, it is chance whether the member that begins is on the right
+        side of the difference, and after each vain try it waits longer.
+        """
+
+        def done(found: bool) -> None:
+            self._was_vain = not found
+            ended(found)
+
+        self.open(peer, done, Legs.BOTH if self._was_vain else self._legs)
 
     def open(self, peer: str, ended: Ended, legs: Legs) -> bool:
         """Exchange with ``peer`` what one of the two has seen and the other has not.

@@ -11,6 +11,7 @@ import attrs
 
 from trio_gossip.codec import DecodeError
 from trio_gossip.errors import LocalProtocolError
+from trio_gossip.services.base import MOMENT
 from trio_gossip.services.state_delta import Announced
 from trio_gossip.services.state_wire import encode_announced, parse_news_untrusted
 
@@ -118,7 +119,7 @@ class Fetching:
 
     def step(self) -> None:
         """Ask for what may be asked for now; forget what has come otherwise or took too long."""
-        now = self._host.now
+        now = self._host.now + MOMENT
         for place, wanted in list(self._wanted.items()):
             if not self._replicas[wanted.news.plane].lacks(*wanted.news.dot):
                 del self._wanted[place]
