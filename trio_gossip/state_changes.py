@@ -26,7 +26,8 @@ class StateChange:
     """A key has another value than when it was told last.
 
     Attributes:
-        owner: the member whose key it is; of a shared key who wrote it last, also who deleted it.
+        owner: the member whose key it is; of a shared key who wrote the value, or had written the
+            one that is gone: who deleted it is not always known.
         key: its name.
         value: the present value; None if there is none any more.
     """
