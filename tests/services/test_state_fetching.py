@@ -8,10 +8,9 @@ import pytest
 
 from tests.services.stating import StateWorld
 from trio_gossip.errors import PeerUnreachableError
-from trio_gossip.services import state_fetching
+from trio_gossip.services import state_allowance, state_fetching
 from trio_gossip.services.state import COLLECT_SECONDS
 from trio_gossip.services.state_delta import Announced
-from trio_gossip.services.state_exchange import ANSWERS_BURST
 from trio_gossip.services.state_fetching import (
     FETCH_SECONDS,
     FETCHES_EACH_MAX,
@@ -230,13 +229,14 @@ def test_only_so_many_tellers_are_remembered(monkeypatch: pytest.MonkeyPatch) ->
     assert TELLERS_MAX > 2
 
 
-def test_who_asks_for_records_too_often_is_refused() -> None:
+def test_who_asks_for_records_too_often_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_allowance, "ANSWERS_BURST", 10.0)
     world = written()
-    payload = world.letters[0].payload
-    for _ in range(ANSWERS_BURST):
-        world.states["a"].answer_untrusted(payload, "b")
+    for _ in range(9):
+        world.states["a"].answer_untrusted(world.letters[0].payload, "b")
     world.deliver()
     assert world.hosts["a"].counters["state_asked_too_often"] == 1
+    assert world.hosts["b"].counters["state_fetch_lost"] == 1
 
 
 def test_tombstones_are_collected_while_something_is_fetched() -> None:

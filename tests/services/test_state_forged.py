@@ -7,7 +7,7 @@ import pytest
 
 from tests.services.state_world import NOW, PLANES, STAMP, World, pull, values
 from trio_gossip.errors import LocalProtocolError
-from trio_gossip.services import state_vector
+from trio_gossip.services import state_replica, state_vector
 from trio_gossip.services.state_delta import Chunk, Closing
 from trio_gossip.services.state_intake import Intake
 from trio_gossip.services.state_records import GENERATION_MAX, Plane, Record
@@ -198,3 +198,66 @@ def test_own_writes_without_room_raise(shared: World, monkeypatch: pytest.Monkey
     monkeypatch.setattr(state_vector, "VECTOR_ENTRIES_MAX", 0)
     with pytest.raises(LocalProtocolError, match="writers"):
         one.set("k", b"1", now_ms=NOW)
+
+
+# -- what single records may cost -------------------------------------------------------------
+
+
+def test_versions_above_gaps_have_a_bound_over_all_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_replica, "SPARSE_MAX", 5)
+    world = World(Plane.STATE)
+    one, other = world.make("a"), world.make("b")
+    outcomes = []
+    for number in range(4):
+        for version in (3, 5):
+            record = Record(f"w{number}", 5, version, f"k{version}", STAMP, b"")
+            outcomes.append(one.receive(record, now_ms=NOW))
+    assert outcomes == [Outcome.STORED] * 5 + [Outcome.REFUSED] * 3
+    assert world.counts["state_far"] == 3
+    assert not one.lacks("w3", 5, 3)
+    assert one.seen.sparse == 5
+    assert one.receive(other.set("k", b"", now_ms=NOW), now_ms=NOW) is Outcome.STORED, "no gap"
+    for version in (1, 2):
+        record = Record("w0", 5, version, f"k{version}", STAMP, b"")
+        assert one.receive(record, now_ms=NOW) is Outcome.STORED
+    assert (one.seen.top("w0", 5), one.seen.sparse) == (3, 4)
+    closed(one, end(tops={("w0", 5): 9, ("w1", 5): 4}))
+    assert (one.seen.top("w1", 5), one.seen.sparse) == (5, 1)
+    one.forget("w2")
+    assert one.seen.sparse == 0
+
+
+@PLANES
+def test_the_records_of_a_writer_are_found_in_the_order_in_which_they_came(plane: Plane) -> None:
+    one, other = World(plane).make("a"), World(plane).make("b")
+    for key in "xyzx":
+        one.set(key, b"", now_ms=NOW)
+        one.receive(other.set(f"b{key}", b"", now_ms=NOW), now_ms=NOW)
+    assert [record.key for record in one.slots.of("a")] == ["y", "z", "x"]
+    assert [record.key for record in one.slots.of("b")] == ["by", "bz", "bx"]
+    assert one.slots.of("nobody") == []
+    assert one.slots.count(0, 10**6) == 8
+    assert one.slots.count(2, 5) == 3
+    if plane is Plane.STATE:
+        one.forget("b")
+        assert one.slots.of("b") == []
+
+
+@PLANES
+def test_the_floors_of_a_writer_go_with_it(plane: Plane) -> None:
+    one, other = World(plane).make("a"), World(plane).make("b", gen=20)
+    for writer in (one, other):
+        writer.set("k", b"", now_ms=NOW)
+        writer.delete("k", now_ms=NOW)
+    pull(one, other)
+    one.collect(now_ms=NOW + 2000)
+    if plane is Plane.STATE:
+        assert one.floors.keys() == {("a", 10), ("b", 20)}
+        one.forget("b")
+        assert one.floors.keys() == {("a", 10)}
+    else:
+        assert one.floors.keys() == {("b", 20)}, "its tombstone is the newer one"
+        one.fold("b", Fold(30, 19))
+        assert one.floors
+        one.fold("b", Fold(31, 20))
+        assert not one.floors

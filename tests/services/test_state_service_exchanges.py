@@ -10,12 +10,19 @@ import pytest
 from tests.services.stating import StateWorld
 from trio_gossip.codec.frames import SERVICE_BYTES_MAX
 from trio_gossip.errors import RemoteProtocolError
-from trio_gossip.services import state_exchange, state_vector
+from trio_gossip.services import state_allowance, state_exchange, state_vector
+from trio_gossip.services.base import RequestRefusedError
+from trio_gossip.services.state_allowance import (
+    ANSWERS_BURST,
+    ANSWERS_RATE,
+    BYTES_OF_UNIT,
+    RECORDS_OF_UNIT,
+)
 from trio_gossip.services.state_delta import Ask, Chunk, Closing, Legs
-from trio_gossip.services.state_exchange import ANSWERS_BURST, ANSWERS_RATE, EXCHANGES_MAX
+from trio_gossip.services.state_exchange import CHUNK_BYTES, EXCHANGES_MAX
 from trio_gossip.services.state_fitting import fit_chunk, fit_vector
 from trio_gossip.services.state_intake import Intake
-from trio_gossip.services.state_records import Plane
+from trio_gossip.services.state_records import Plane, StateLimits
 from trio_gossip.services.state_vector import Fold, Vector
 from trio_gossip.services.state_wire import (
     encode_ask,
@@ -186,36 +193,83 @@ def test_a_writer_of_which_more_is_known_by_a_fold_is_asked_for() -> None:
 
 
 def test_only_so_many_peers_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_exchange, "PEERS_MAX", 2)
+    monkeypatch.setattr(state_exchange, "BACK_MAX", 2)
+    monkeypatch.setattr(state_allowance, "PEERS_MAX", 2)
     world = StateWorld("abcd")
     world.write("a", "k", b"v")
-    asked = world.replica("a").vector()
-    exchange = world.states["b"]._exchanges[Plane.STATE]
+    asked = encode_ask(Ask(world.replica("a").vector()))
     for name in "acd":
-        exchange.answer(Ask(asked), name)
-    assert list(exchange._back) == list(exchange._allowances) == ["c", "d"]
+        world.states["b"].answer_untrusted(asked, name)
+    assert list(world.states["b"]._exchanges[Plane.STATE]._back) == ["c", "d"]
+    assert len(world.states["b"]._allowance) == 2
 
 
 # -- how often --------------------------------------------------------------------------------
 
 
-def test_a_peer_that_asks_too_often_is_refused_and_counted_until_it_has_rested() -> None:
+def asked_until_refused(world: StateWorld, payload: bytes, source: str = "b") -> int:
+    """Ask a again and again; returns how often it answered."""
+    for count in range(2 * int(ANSWERS_BURST)):
+        try:
+            world.states["a"].answer_untrusted(payload, source)
+        except RequestRefusedError:
+            assert world.hosts["a"].counters["state_asked_too_often"]
+            return count
+    raise AssertionError("it is never refused")
+
+
+def test_a_peer_that_asks_too_often_is_refused_and_counted_until_it_has_rested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state_allowance, "ANSWERS_BURST", 400.0)
     world = StateWorld()
     asked = encode_ask(Ask(world.replica("b").vector(), 1))
-    state, counters = world.states["a"], world.hosts["a"].counters
-    for _ in range(ANSWERS_BURST):
-        state.answer_untrusted(asked, "b")
+    count = asked_until_refused(world, asked)
+    assert 360 < count < 400
     begun(world)
     assert isinstance(world.deliver(), RemoteProtocolError)
-    assert counters["state_asked_too_often"] == 1
+    assert world.hosts["a"].counters["state_asked_too_often"] == 2
     assert world.hosts["b"].counters["state_exchange_failed"] == 1
-    state.answer_untrusted(asked, "c")
+    world.states["a"].answer_untrusted(asked, "c")
     world.now += 1.0
-    for _ in range(int(ANSWERS_RATE)):
-        state.answer_untrusted(asked, "b")
-    begun(world)
-    assert isinstance(world.deliver(), RemoteProtocolError)
-    assert counters["state_asked_too_often"] == 2
+    assert ANSWERS_RATE * 0.9 < asked_until_refused(world, asked) <= ANSWERS_RATE
+    world.now += 1e6
+    assert asked_until_refused(world, asked) == count, "nothing is saved beyond the burst"
+
+
+def test_long_questions_cost_more_also_those_that_make_no_sense() -> None:
+    world = StateWorld()
+    with pytest.raises(RequestRefusedError):
+        world.states["a"].answer_untrusted(b"\0" * int(ANSWERS_BURST) * BYTES_OF_UNIT, "b")
+    assert asked_until_refused(world, b"") == 0
+
+
+@pytest.mark.parametrize("plane", Plane, ids=lambda plane: plane.name)
+def test_questions_for_which_many_records_are_looked_at_cost_more(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_allowance, "ANSWERS_BURST", 100.0)
+    world = StateWorld()
+    for number in range(900):
+        world.write("a", f"k{number}", b"v", plane)
+    world.gossip("a", "b")
+    few = asked_until_refused(world, encode_ask(Ask(world.replica("a", plane).vector(), 2000)))
+    world.now += 100.0
+    many = asked_until_refused(world, encode_ask(Ask(world.replica("a", plane).vector())))
+    assert few > 2.0 * many
+    world.now += 100.0
+    world.write("a", "k0", None, plane)
+    world.replica("a", plane).collect(now_ms=2**42)
+    resets = asked_until_refused(world, encode_ask(Ask(Vector(plane, 1, {}, {}))))
+    assert resets < many / 1.4
+
+
+def test_all_that_two_planes_hold_fits_into_what_one_peer_may_ask() -> None:
+    limits = StateLimits()
+    chunks = limits.bytes // CHUNK_BYTES
+    question = len(encode_ask(Ask(Vector(Plane.STATE, 1, lives(100), {}))))
+    each = chunks * (1 + question / BYTES_OF_UNIT) + limits.records / RECORDS_OF_UNIT
+    assert 2 * each < ANSWERS_BURST
 
 
 # -- how much ---------------------------------------------------------------------------------

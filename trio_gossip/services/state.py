@@ -13,6 +13,7 @@ from trio_gossip.codec import DecodeError
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.members import EXCHANGE_MODES
 from trio_gossip.services.base import MOMENT, RequestRefusedError, Service
+from trio_gossip.services.state_allowance import Allowance
 from trio_gossip.services.state_clock import HybridClock
 from trio_gossip.services.state_delta import Announced, Legs
 from trio_gossip.services.state_exchange import StateExchange, nobody_waits
@@ -103,9 +104,15 @@ class State(Service):
         clock = HybridClock(self._limits.clock_skew_ms)
         gen = first_generation(now_ms, host.rng)
         self._replicas = {plane: self._replica(plane, gen, clock) for plane in Plane}
+        self._allowance = Allowance()
         self._exchanges = {
             plane: StateExchange(
-                replica, host, self._wall_ms, self._legs, partial(self._learned, plane)
+                replica,
+                host,
+                self._wall_ms,
+                legs=self._legs,
+                allowance=self._allowance,
+                learned=partial(self._learned, plane),
             )
             for plane, replica in self._replicas.items()
         }
@@ -209,10 +216,15 @@ class State(Service):
 
     def answer_untrusted(self, payload: bytes, source: str) -> bytes:
         """A member asks for what it lacks."""
+        now = self._host.now
+        if not self._allowance.admits(source, now):
+            self._host.bump("state_asked_too_often")
+            raise RequestRefusedError(f"{source} asks too much")
+        self._allowance.charge(source, now, size=len(payload))
         try:
             if is_fetch(payload):
                 wanted = parse_announced_untrusted(payload)
-                return self._exchanges[wanted.plane].give(wanted, source)
+                return self._exchanges[wanted.plane].give(wanted)
             ask = parse_ask_untrusted(payload)
         except DecodeError as error:
             self._host.bump("state_malformed")

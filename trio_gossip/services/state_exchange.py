@@ -22,6 +22,7 @@ from trio_gossip.services.state_wire import encode_ask, encode_news, parse_chunk
 if TYPE_CHECKING:
     from trio_gossip.plane import Ended
     from trio_gossip.services.base import Host
+    from trio_gossip.services.state_allowance import Allowance
     from trio_gossip.services.state_records import Record
     from trio_gossip.services.state_replica import Replica
     from trio_gossip.services.state_vector import Vector
@@ -35,18 +36,11 @@ CHUNKS_MAX: Final = 4096
 EXCHANGES_MAX: Final = 4
 """Exchanges that one plane has open at once; a further one is counted and not begun."""
 
-ANSWERS_BURST: Final = 2048
-"""Questions of one peer that are answered without a pause: enough for all that two planes hold."""
-
-ANSWERS_RATE: Final = 256.0
-"""Questions of one peer that are answered each second after that."""
-
 AGAIN_SECONDS: Final = 1.0
 """Between two exchanges with one peer that begin because it asked us and seemed to know more."""
 
-PEERS_MAX: Final = 1024
-"""Peers for which the time of the last one is remembered, and how much they asked; of which nothing
-was heard for longest is forgotten."""
+BACK_MAX: Final = 1024
+"""Peers for which the time of the last one is remembered; the oldest is forgotten."""
 
 
 WILL_ASK: Final = b"\x01"
@@ -74,6 +68,7 @@ class StateExchange:
         host: the engine.
         wall_ms: the wall clock, in milliseconds since 1970.
         legs: which way records go in the exchanges of this cluster.
+        allowance: is charged for what is looked at.
         learned: told of the records of an exchange that were news, once it ended.
     """
 
@@ -82,18 +77,20 @@ class StateExchange:
         replica: Replica,
         host: Host,
         wall_ms: Callable[[], int],
+        *,
         legs: Legs,
+        allowance: Allowance,
         learned: Callable[[list[Record]], None],
     ) -> None:
         self._replica = replica
         self._host = host
         self._wall_ms = wall_ms
         self._legs = legs
+        self._allowance = allowance
         self._was_vain = False
         self._learned = learned
         self._open: dict[str, _Open] = {}
         self._back: OrderedDict[str, float] = OrderedDict()
-        self._allowances: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def reconcile(self, peer: str, ended: Ended) -> None:
         """Exchange with ``peer`` in the mode of the cluster; both ways after one that was in vain.
@@ -173,12 +170,16 @@ class StateExchange:
         it has seen more than we have and may be asked.
 
         Raises:
-            RequestRefusedError: it asks too often, or the answer is too long.
+            RequestRefusedError: the answer is too long.
         """
-        self._count_question(source)
         if ask.legs is Legs.PUSH:
             return WILL_ASK if self._asks_back(ask, source) else WILL_NOT_ASK
         chunk = make_chunk(self._replica, ask.seen, ask.cursor, CHUNK_BYTES)
+        slots = self._replica.slots
+        looked_at = slots.count(ask.cursor, chunk.cursor)
+        if chunk.closing is not None and chunk.closing.resets:
+            looked_at += len(slots.held)
+        self._allowance.charge(source, self._host.now, records=looked_at)
         answer = fit_chunk(chunk, self._host.rng)
         if answer is None:
             self._host.bump("state_answer_too_long")
@@ -187,13 +188,12 @@ class StateExchange:
             self._asks_back(ask, source)
         return answer
 
-    def give(self, wanted: Announced, source: str) -> bytes:
-        """Give ``source`` one record, for which it asked because it was announced.
+    def give(self, wanted: Announced) -> bytes:
+        """Give one record, for which somebody asks because it was announced.
 
         Raises:
-            RequestRefusedError: it asks too often, or the record is not held any more.
+            RequestRefusedError: it is not held any more.
         """
-        self._count_question(source)
         record = self._replica.slots.get(wanted.slot)
         if record is None or record.dot != wanted.dot:
             raise RequestRefusedError("this record is not held here")
@@ -220,28 +220,13 @@ class StateExchange:
             for (writer, gen), top in asked.tops.items()
         ) or any(fold > seen.folds.get(writer, fold) for writer, fold in asked.folds.items())
 
-    def _count_question(self, peer: str) -> None:
-        if not self._may_be_asked(peer):
-            self._host.bump("state_asked_too_often")
-            raise RequestRefusedError(f"more than {ANSWERS_RATE:g} questions a second")
-
-    def _may_be_asked(self, peer: str) -> bool:
-        now = self._host.now
-        allowance, before = self._allowances.pop(peer, (float(ANSWERS_BURST), now))
-        allowance = min(float(ANSWERS_BURST), allowance + ANSWERS_RATE * (now - before))
-        allowed = allowance >= 1.0
-        self._allowances[peer] = (allowance - allowed, now)
-        if len(self._allowances) > PEERS_MAX:
-            self._allowances.popitem(last=False)
-        return allowed
-
     def _may_ask_back(self, peer: str) -> bool:
         now = self._host.now
         if now - self._back.get(peer, -AGAIN_SECONDS) < AGAIN_SECONDS:
             return False
         self._back[peer] = now
         self._back.move_to_end(peer)
-        if len(self._back) > PEERS_MAX:
+        if len(self._back) > BACK_MAX:
             self._back.popitem(last=False)
         return True
 

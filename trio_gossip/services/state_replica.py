@@ -13,7 +13,7 @@ from trio_gossip.services.state_records import (
     order_of,
     slot_of,
 )
-from trio_gossip.services.state_vector import NO_FOLD, WINDOW, Fold
+from trio_gossip.services.state_vector import NO_FOLD, SPARSE_MAX, WINDOW, Fold
 
 OLD_GENERATIONS_MAX: Final = 4
 """Former lives of its own that a writer remembers in shared state; it folds the older ones."""
@@ -56,9 +56,13 @@ class Replica(LocalState):
             not self.is_member(writer) or gen < self.seen.newest(writer)
         ):
             return False
-        is_far = version > self.seen.top(writer, gen) + WINDOW
-        is_seen = self.seen.has(writer, gen, version)
-        return not is_seen and not is_far and self.has_room(writer, gen)
+        if self.seen.has(writer, gen, version) or self._is_far(writer, gen, version):
+            return False
+        return self.has_room(writer, gen)
+
+    def _is_far(self, writer: str, gen: int, version: int) -> bool:
+        ahead = version - self.seen.top(writer, gen)
+        return ahead > WINDOW or (ahead > 1 and self.seen.sparse >= SPARSE_MAX)
 
     def receive(self, record: Record, *, now_ms: int, in_exchange: bool = False) -> Outcome:
         """Judge a record of another member and store it if it is news.
@@ -86,7 +90,7 @@ class Replica(LocalState):
         if self.seen.has(writer, gen, version):
             self.bump("state_old")
             return Outcome.KNOWN
-        if not in_exchange and version > self.seen.top(writer, gen) + WINDOW:
+        if not in_exchange and self._is_far(writer, gen, version):
             self.bump("state_far")
             return Outcome.REFUSED
         if not self.has_room(writer, gen):
@@ -214,16 +218,17 @@ class Replica(LocalState):
     def _clear(self, writer: str) -> None:
         for record in self.slots.of(writer):
             self.drop(slot_of(self.plane, record))
-        for life in [life for life in self.floors if life[0] == writer]:
-            del self.floors[life]
+        for gen in self.seen.lives.get(writer, ()):  # a floor is of a life that was seen
+            self.floors.pop((writer, gen), None)
         self.seen.forget(writer)
 
     def fold(self, writer: str, fold: Fold) -> None:
         """Count every generation of a writer up to ``fold.gen`` as seen."""
         self.bump("state_folded")
+        for gen in self.seen.lives.get(writer, ()):
+            if gen <= fold.gen:
+                self.floors.pop((writer, gen), None)
         self.seen.fold(writer, fold)
-        for life in [life for life in self.floors if life[0] == writer and life[1] <= fold.gen]:
-            del self.floors[life]
 
     def fold_own(self) -> None:
         """Fold the oldest of our former lives, if there are too many. Shared state only."""
