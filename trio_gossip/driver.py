@@ -127,7 +127,7 @@ class Driver:
         if address.is_wildcard or not address.port:
             raise ConfigError(f"{address} is no address that others can reach; set advertise")
         self.state_changes = StateChangesRegistry()
-        self.state = State(wall_ms, shown=self.state_changes.publish)
+        self.state = State.of(config, wall_ms, shown=self.state_changes.publish)
         keys = () if transport.keyring is None else (Keys(transport.keyring),)
         incarnation = config.incarnation or int(time.time())
         self.engine = Engine(

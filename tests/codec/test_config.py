@@ -84,6 +84,8 @@ ZERO_ALLOWED = [
     "rejoin_memory",
     "leave_timeout",
     "leave_linger",
+    "state_tombstone_time",
+    "state_clock_skew",
 ]
 RATES = ["eager_rate", "eager_full_rate", "broadcast_rate"]
 COUNTS = {
@@ -105,6 +107,10 @@ COUNTS = {
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
     "broadcast_burst": (1, 1048576),
+    "state_records_max": (1, 131072),
+    "state_owner_records_max": (1, 131072),
+    "state_bytes_max": (1, 1024**4),
+    "state_owner_bytes_max": (1, 1024**4),
     "lazy_bytes": (0, 65536),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }

@@ -59,7 +59,7 @@ class Echo(Service):
     def forget(self, name: str) -> None:
         self.forgotten.append(name)
 
-    def met(self, member: str) -> None:
+    def met(self, member: str, mode: str) -> None:
         self.friends.append(member)
 
     def abandon(self, token: int) -> None:

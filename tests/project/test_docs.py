@@ -142,6 +142,12 @@ async def test_the_example_in_memory_tells_how_a_member_died(autojump_clock):
         assert shape.fullmatch(line), line
 
 
+async def test_the_example_of_state_prints_what_the_page_shows(autojump_clock):
+    lines = await load("examples", "keys_and_values").main()
+    page = (DOCS / "cluster.rst").read_text()
+    assert "\n".join(f"    {line}" for line in lines) in page
+
+
 def test_the_example_that_drives_the_engine_prints_what_the_page_shows():
     example = load("examples", "drive_engine")
     lines = example.main()

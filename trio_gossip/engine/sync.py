@@ -46,8 +46,9 @@ class Sync:
         """Exchanges that peers have open with us."""
         self.held = 0
         """Records that have come on them and are not merged yet."""
-        self.met: Callable[[str], None] = lambda _: None
-        """Told with whom tables were exchanged, where nothing else compares what else there is."""
+        self.met: Callable[[str, str], None] = lambda _, __: None
+        """Told with whom tables were exchanged, and in which mode, where nothing else compares what
+        else there is."""
         self._mode = EXCHANGE_MODES.index(node.config.exchange)
         self._pushed = 0
 
@@ -254,7 +255,7 @@ class _Asking(_Talk):
         def merged(diverged: bool) -> None:
             self._node.counters.bump("sync_done")
             if self._joining or not self._node.config.summaries:
-                self._sync.met(self._opening.source)
+                self._sync.met(self._opening.source, EXCHANGE_MODES[self._mode])
             if self._done is not None:
                 self._done(len(records), diverged, None)
 

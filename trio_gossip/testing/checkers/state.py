@@ -50,13 +50,18 @@ class _Past:
     tops: dict[Life, int]
     orders: dict[Slot, tuple[int, str, int, int]]
     deleted: dict[Slot, tuple[int, str, int, int]]
+    """The newest tombstone that each slot ever held."""
+    dead: dict[Slot, None]
+    """Slots that held a tombstone at last."""
 
 
 class StateGoesForward(Checker):
     """The version up to which a process has seen a life never falls, and no slot holds an older
     record than before, by the order of its plane. Looked at once a second.
 
-    A process that forgot a reaped member, or began a new generation, may start over with it.
+    A shared tombstone may be older than one that was collected since: it was written over a value
+    that came late (rule 7 of ``docs/state_rules``), to be newer than that value and no more. And a
+    process that forgot a reaped member, or began a new generation, may start over with it.
     """
 
     name: ClassVar[str] = "state-goes-forward"
@@ -86,10 +91,12 @@ class StateGoesForward(Checker):
         deleted = dict(past.deleted) if past is not None else {}
         if past is not None:
             self._compare(process, replica, past, tops, orders)
-        for slot, held in replica.slots.held.items():
-            if not held.record.is_live:
-                deleted[slot] = orders[slot]
-        self._past[process, plane] = _Past(replica.mark, replica.digest, tops, orders, deleted)
+        dead = dict(replica.slots.tombstones)
+        for slot in dead:
+            deleted[slot] = max(orders[slot], deleted.get(slot, orders[slot]))
+        self._past[process, plane] = _Past(
+            replica.mark, replica.digest, tops, orders, deleted, dead
+        )
 
     def _compare(
         self,
@@ -106,7 +113,9 @@ class StateGoesForward(Checker):
             if tops.get(life, top) < top:
                 self.wrong(f"{where}: version {top} of {life} went back to {tops[life]}")
         for slot, order in past.orders.items():
-            if orders.get(slot, order) < order:
+            both_dead = slot in past.dead and slot in replica.slots.tombstones
+            is_late = both_dead and replica.plane is Plane.SHARED
+            if orders.get(slot, order) < order and not is_late:
                 self.wrong(f"{where}: an older record came back to {slot}")
 
 
