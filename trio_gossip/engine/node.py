@@ -10,6 +10,7 @@ from trio_gossip.engine.broadcast import BroadcastQueue
 from trio_gossip.engine.changes import Changes
 from trio_gossip.engine.counters import Counters
 from trio_gossip.engine.formulas import push_rounds
+from trio_gossip.engine.losses import Losses
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.outbox import Outbox
 from trio_gossip.engine.pacing import pace_for
@@ -62,6 +63,7 @@ class Node:
         "epoch",
         "gossip_not_before",
         "leaving",
+        "losses",
         "me",
         "now",
         "outbox",
@@ -105,6 +107,7 @@ class Node:
         self.timers = Timers()
         self.counters = Counters()
         self.changes = Changes(config.members_max, lambda: self.counters.bump("changes_dropped"))
+        self.losses = Losses()
         self.awareness = Awareness(config.awareness_max)
         self.queue = BroadcastQueue(
             pace=pace_for(config, 1),
@@ -126,9 +129,17 @@ class Node:
 
     def members_changed(self) -> None:
         """Apply the number of active members to what depends on it."""
-        self.queue.pace = pace_for(self.config, self.table.active)
+        self._set_pace()
         if self.queue:
             self.wake_gossip()  # there may be somebody to tell now
+
+    def probed(self, *, lost: bool) -> None:
+        """A direct probe was answered in time or not: where much is lost, more is told."""
+        if self.losses.note(lost=lost):
+            self._set_pace()
+
+    def _set_pace(self) -> None:
+        self.queue.pace = pace_for(self.config, self.table.active, lossy=self.losses.is_lossy)
 
     def tell(self, claim: Claim) -> None:
         """Queue news of a member for everybody; it replaces queued older news of that member."""
