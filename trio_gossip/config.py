@@ -64,6 +64,8 @@ class Config(DetectorConfig):
     """Each message is sent this x ceil(log10(N+1)) times by each member."""
     transmit_floor: int = 8
     """With eager copies, each message is sent so often at least, in small clusters."""
+    lossy_transmit_floor: int = 12
+    """The same while many probes have no direct answer; the higher one of the two counts."""
     packet_bytes_max: int = 1400
     """Most bytes in a packet, below the usual MTU; the transport's own limit counts as well."""
 

@@ -79,6 +79,7 @@ _COUNTS = {
     "gossip_nodes": (1, 64),
     "retransmit_mult": (1, 64),
     "transmit_floor": (1, 64),
+    "lossy_transmit_floor": (1, 64),
     "packet_bytes_max": (PACKET_BYTES_MIN, 65507),
     "sync_chunk_members": (32, 256),
     "sync_concurrent_max": (1, 4096),

@@ -94,6 +94,7 @@ COUNTS = {
     "eager_full_burst": (1, 1024),
     "cold_packets": (1, 64),
     "transmit_floor": (1, 64),
+    "lossy_transmit_floor": (1, 64),
     "indirect_probes": (0, 32),
     "awareness_max": (1, 64),
     "suspicion_mult": (1, 64),

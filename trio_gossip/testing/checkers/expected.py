@@ -38,6 +38,12 @@ def transmit_limit(config: Config, n: int) -> int:
     return max(limit, config.transmit_floor) if config.eager_copies else limit
 
 
+def lossy_limit(config: Config, n: int) -> int:
+    """The same for a member to which many probes say that packets get lost."""
+    limit = transmit_limit(config, n)
+    return max(limit, config.lossy_transmit_floor) if config.eager_copies else limit
+
+
 def gossip_pause(config: Config) -> float:
     """Longest time in which a process with something to tell, and somebody to tell, is silent."""
     if not config.eager_copies:
