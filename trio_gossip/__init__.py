@@ -110,9 +110,9 @@ __all__ = [
 _MODULES = {
     "addresses": ("Address", "parse_address"),
     "cluster": ("Cluster", "open_cluster", "serve_cluster"),
-    "cluster_statistics": ("ClusterStatistics",),
     "cluster_keys": ("ClusterKeys",),
     "cluster_state": ("ClusterShared", "ClusterState", "StateItem"),
+    "cluster_statistics": ("ClusterStatistics",),
     "config": ("Config",),
     "errors": (
         "BroadcastRateError",
@@ -124,6 +124,8 @@ _MODULES = {
         "RemoteProtocolError",
     ),
     "events": (
+        "ContactLost",
+        "ContactRegained",
         "Delivery",
         "Event",
         "JoinResult",
@@ -137,8 +139,6 @@ _MODULES = {
         "MemberSuspected",
         "MemberUpdated",
         "MessageReceived",
-        "ContactLost",
-        "ContactRegained",
         "NameConflict",
         "Reason",
     ),

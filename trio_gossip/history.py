@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trio_gossip.events import MemberUpdated
+from trio_gossip.events import MemberFailed, MemberUpdated
 
 if TYPE_CHECKING:
     from trio_gossip.events import MemberEvent
@@ -65,7 +65,7 @@ def _line(noted: _Noted, now: float) -> str:
         words.append(f"accused by {', '.join(event.accusers)};")
     if event.tried:
         words.append(f"tried {', '.join(event.tried)};")
-    if event.steps:
+    if isinstance(event, MemberFailed) and event.steps:
         steps = (f"{step.replace('_', ' ')} {ago:.1f} s" for step, ago in event.steps)
         words.append(f"{', '.join(steps)} before;")
     if event.health_score:

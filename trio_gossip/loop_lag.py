@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SMOOTHING: Final = 1 / 16
 """Weight of the newest pass in the smoothed lag."""
@@ -17,7 +21,7 @@ class LoopLag:
 
     The lag of one pass of trio's event loop is the time by which it began too late, as after a
     pause of the process, and the time that all tasks took in it. At rest it is a millisecond or
-    two, to which the kernel rounds; in virtual time it is 0.
+    two, to which the kernel rounds. It is real time, also where trio's clock is a virtual one.
 
     Attributes:
         last: of the last pass.
@@ -33,13 +37,17 @@ class LoopLag:
 
 
 class LagMeter(trio.abc.Instrument):
-    """Measures :class:`LoopLag` by trio's clock while it is installed.
+    """Measures :class:`LoopLag` while it is installed.
 
     Unlike the engine's stall clock, which can only see that a deadline was missed, it also notices
     a program that blocks the loop between two deadlines. It has no task and wakes nobody.
+
+    Args:
+        clock: monotonic seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._last = self._smoothed = self._longest = 0.0
         self._passes = 0
         self._woke: float | None = None
@@ -52,7 +60,7 @@ class LagMeter(trio.abc.Instrument):
 
     def before_io_wait(self, timeout: float) -> None:
         """A pass has ended; trio waits for at most ``timeout`` seconds."""
-        now = trio.current_time()
+        now = self._clock()
         if self._woke is not None:  # else it was installed in the middle of this pass
             self._note(self._late + now - self._woke)
         self._until = now + timeout
@@ -60,7 +68,7 @@ class LagMeter(trio.abc.Instrument):
     def after_io_wait(self, timeout: float) -> None:
         """A pass begins."""
         del timeout
-        now = trio.current_time()
+        now = self._clock()
         until = now if self._until is None else self._until
         self._late = max(0.0, now - until)
         self._woke = now

@@ -134,7 +134,10 @@ async def test_the_example_in_memory_tells_how_a_member_died(autojump_clock):
         r" *\d+\.\d s ago: c (joined|suspected|failed)"
         rf" \(({'|'.join(reason.value.replace('_', ' ') for reason in trio_gossip.Reason)});"
         r" incarnation \d+ at c:7946\)"
-        r"( accused by \w(, \w)*)?(;? tried \w+(, \w+)*)?(;? our own health score was \d+)?"
+        r"( (silent|stalled|refused);)?"
+        r"( accused by \w(, \w)*)?(;? tried \w+(, \w+)*)?"
+        r"(; (probed|suspected|told|final ping) \d\.\d s(, \w+( ping)? \d\.\d s)* before)?"
+        r"(;? our own health score was \d+)?"
     )
     shown = re.findall(r"^    (.+ s ago: .+)$", (DOCS / "quickstart.rst").read_text(), re.MULTILINE)
     assert len(shown) == len(story)
