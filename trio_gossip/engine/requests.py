@@ -86,6 +86,11 @@ class Requests:
         for service in self._services.values():
             service.forget(name)
 
+    def counted(self, name: str, is_active: bool) -> None:
+        """A member became active, or is active no more."""
+        for service in self._services.values():
+            service.counted(name, is_active)
+
     def met(self, name: str, mode: str) -> None:
         """Tables were exchanged with a member, in that mode."""
         for service in self._services.values():

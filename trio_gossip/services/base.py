@@ -143,6 +143,11 @@ class Service(ABC):
     def forget(self, name: str) -> None:  # noqa: B027 - most remember nothing of members
         """A member was reaped."""
 
+    def counted(self, name: str, is_active: bool) -> None:  # noqa: B027 - most do not care
+        """A member became alive, or an active one failed or left. Repair compares members as they
+        are counted here, so a plane that holds knowledge for each of them counts the same ones.
+        """
+
     def met(self, member: str, mode: str) -> None:  # noqa: B027 - most have nothing to say then
         """Tables were exchanged with ``member``: after a join, and now and then. ``mode`` says
         which way, see ``Config.exchange``.

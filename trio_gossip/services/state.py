@@ -261,6 +261,11 @@ class State(Service):
     def forget(self, name: str) -> None:
         """A member was reaped: its own keys go, what it wrote to shared ones stays."""
         self._replicas[Plane.STATE].forget(name)
+        self._planes[Plane.STATE].forget(name)
+
+    def counted(self, name: str, is_active: bool) -> None:
+        """See :class:`Service`. Shared keys outlive who wrote them, so they always count."""
+        self._planes[Plane.STATE].count(name, is_counted=is_active)
 
     def handle_timeout(self) -> None:
         """Collect tombstones, and look again while there are any; fetch on."""

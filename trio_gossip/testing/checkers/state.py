@@ -211,8 +211,9 @@ class StateBounded(Checker):
 class StateAgrees(AfterFaults):
     """When faults have ended and nothing is written, two members that count each other where they
     are show the same: the digests of both planes are equal within two walks through the members,
-    the longest wait between two exchanges and five seconds in which neither changes. And members
-    with equal digests, that miss nothing below what they have seen, show the same keys and values.
+    the longest wait between two exchanges and five seconds in which neither changes. In state these
+    are the digests over writers that are active: each member forgets the others in its own time.
+    And members that have seen the same, with no gap in it, show the same keys and values.
 
     Not demanded of members without summaries, nor once packets of strangers were let in.
     """
@@ -241,7 +242,7 @@ class StateAgrees(AfterFaults):
             self._compare(running)
 
     def _look(self, one: Process, other: Process, plane: Plane) -> None:
-        mine, theirs = (each.state.replica(plane).digest for each in (one, other))
+        mine, theirs = (each.state.planes[plane].digest for each in (one, other))
         key = (one, other, plane)
         if mine == theirs or not (_counts(one, other) and _counts(other, one)):
             if self._since.pop(key, None) is not None:
