@@ -55,10 +55,10 @@ class Scanner(Detector):
     def stop(self) -> None:
         self._node.timers.cancel(RING)
         self._node.timers.cancel(SCAN)
+        self._inquiry.stop()  # before the attempts: some of them are about its suspects
         self._busy.clear()
         self._loops.clear()
         self._attempts.clear()
-        self._inquiry.stop()
 
     def tick(self, loop: int) -> None:
         """Timer of a loop. One that comes while its last attempt goes on is left out."""
