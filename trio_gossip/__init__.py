@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         NameConflict,
         Reason,
     )
-    from trio_gossip.failures import DialFailure
+    from trio_gossip.failures import DialFailure, Evidence
     from trio_gossip.members import Candidate, Member, MemberState, Versions
     from trio_gossip.services.key_report import KeyAnswer, KeyChangeError, KeyReport
     from trio_gossip.services.key_store import KeyStore
@@ -65,6 +65,7 @@ __all__ = [
     "Delivery",
     "DialFailure",
     "Event",
+    "Evidence",
     "GossipError",
     "JoinError",
     "JoinResult",
@@ -133,7 +134,7 @@ _MODULES = {
         "NameConflict",
         "Reason",
     ),
-    "failures": ("DialFailure",),
+    "failures": ("DialFailure", "Evidence"),
     "members": ("Candidate", "Member", "MemberState", "Versions"),
     "services.key_report": ("KeyAnswer", "KeyChangeError", "KeyReport"),
     "services.key_store": ("KeyStore",),

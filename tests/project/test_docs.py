@@ -266,10 +266,15 @@ def test_every_word_of_the_table_of_claims_is_explained():
         assert f"*{word}*" in page, word
 
 
-def test_the_timeline_of_a_probe_is_that_of_the_engine():
+def test_the_timeline_of_a_probe_by_memberlists_rules_is_that_of_the_engine():
     codec = NativeCodec()
     here = {name: Address(f"10.0.0.{number}", 7946) for number, name in enumerate("abcde", 1)}
-    engine = Engine(Config.lan(name="a"), here["a"], rng=random.Random(1), packet_limit=1400)
+    engine = Engine(
+        Config.lan(name="a", detector="memberlist"),
+        here["a"],
+        rng=random.Random(1),
+        packet_limit=1400,
+    )
     outputs = engine.start(now=0.0)
     for name in "bcde":
         alive = Alive(1, name, here[name], b"", trio_gossip.Versions().pack())
@@ -294,7 +299,12 @@ def test_the_timeline_of_a_probe_is_that_of_the_engine():
     assert [at for at, _ in asked] == pytest.approx([began + 0.5] * 3)
     assert {request.budget for _, request in asked} <= {499, 500}
 
-    helper = Engine(Config.lan(name="b"), here["b"], rng=random.Random(1), packet_limit=1400)
+    helper = Engine(
+        Config.lan(name="b", detector="memberlist"),
+        here["b"],
+        rng=random.Random(1),
+        packet_limit=1400,
+    )
     helper.start(now=0.0)
     for name in "ac":
         alive = Alive(1, name, here[name], b"", trio_gossip.Versions().pack())

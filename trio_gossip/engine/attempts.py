@@ -212,7 +212,7 @@ class Attempts:
                 node.counters.bump("probe_unverified")
                 self._widen(attempt)
                 return
-            if node.guard.isolated:
+            if node.now < node.guard.trusted_at:
                 self._end(attempt, Outcome.NOTHING)
                 return
         node.counters.bump("probe_failed")

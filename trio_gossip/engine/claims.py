@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trio_gossip.codec.messages import Alive, Dead
+from trio_gossip.codec.messages import Alive, Dead, Suspect
 from trio_gossip.engine.claimed import claimed_member, with_state
 from trio_gossip.engine.judging import Grounds
 from trio_gossip.engine.stale import Stale
@@ -35,7 +35,6 @@ from trio_gossip.members import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trio_gossip.codec.messages import Suspect
     from trio_gossip.engine.admission import Admission
     from trio_gossip.engine.judging import Case, Judge
     from trio_gossip.engine.membership import Entry
@@ -199,7 +198,8 @@ class Claims:
         if entry is None:
             node.counters.bump(unknown)
         elif entry is node.me:
-            self._refutation.accused(claim.incarnation, origin)
+            told = self.judge.to_be_told(claim) if isinstance(claim, Suspect) else ()
+            self._refutation.accused(claim.incarnation, origin, told)
         elif claim.incarnation - entry.evidence > INCARNATION_JUMP_MAX:
             node.counters.bump("accusation_implausible")
         else:

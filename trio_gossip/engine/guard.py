@@ -23,11 +23,12 @@ class Guard:
         isolated_since: when the rounds without any answer began that are going on.
     """
 
-    __slots__ = ("_hold_max", "_limit", "_silent_rounds", "hold", "isolated_since")
+    __slots__ = ("_hold_max", "_limit", "_patience", "_silent_rounds", "hold", "isolated_since")
 
     def __init__(self, config: Config) -> None:
         self._limit = config.isolate_after
         self._hold_max = config.stall_hold
+        self._patience = config.max_factor * config.floor_silent
         self._silent_rounds = 0
         self.hold = -math.inf
         self.isolated_since = math.inf
@@ -48,6 +49,13 @@ class Guard:
         """Somebody answered a question: there is a way out and back."""
         self._silent_rounds = 0
         self.isolated_since = math.inf
+
+    @property
+    def trusted_at(self) -> float:
+        """Engine time from which our own findings count although nobody confirms them: it may be
+        that all the others are gone. In the past while we are not isolated.
+        """
+        return self.isolated_since + self._patience if self.isolated else -math.inf
 
     @property
     def isolated(self) -> bool:

@@ -142,6 +142,9 @@ class Inquiry(Judge):
         config = self._node.config
         return config.quiet + 4 * config.rto_ceil
 
+    def to_be_told(self, claim: Suspect) -> tuple[str, ...]:
+        return (claim.accuser, *(name for name, _ in claim.others))
+
     # -- what others say ----------------------------------------------------------------
 
     def admitted(self, claim: Suspect, origin: Origin) -> Suspect | None:
@@ -256,8 +259,9 @@ class Inquiry(Judge):
             return
         not_before = node.guard.hold
         if node.guard.isolated:
-            longest = node.config.max_factor * node.config.floor_silent
-            not_before = max(not_before, min(suspicion.started + longest, node.now + 0.5))
+            # It may be over at any moment, so that this is looked at again and again.
+            recheck = min(node.guard.trusted_at, node.now + node.config.reprobe)
+            not_before = max(not_before, recheck)
         if node.now < not_before:
             suspicion.final = None
             node.timers.set(("suspicion", name), not_before)

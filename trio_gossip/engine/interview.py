@@ -95,6 +95,7 @@ class Interview:
         suspicion = self._find(name)
         suspicion.sequence = None
         suspicion.heard = self._node.now
+        self._node.guard.heard()
         if suspicion.private:
             self.answered(name)
 

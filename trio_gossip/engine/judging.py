@@ -77,6 +77,11 @@ class Judge(ABC):
         accusation by us.
         """
 
+    def to_be_told(self, claim: Suspect) -> tuple[str, ...]:
+        """Who should hear our refutation of an accusation directly."""
+        del claim
+        return ()
+
     def shown(self, member: Member) -> Member:
         """A member as others are to hear of it."""
         return member

@@ -70,7 +70,8 @@ class Recheck:
             return
         for accuser, evidence in attempt.findings.items():
             suspicion.testify(accuser, evidence)
-        alone = not attempt.has_helpers
+        # Found although we are cut off: nobody has confirmed anything for too long.
+        alone = not attempt.has_helpers or self._node.guard.isolated
         found = attempt.outcome is Outcome.FOUND
         if found and (alone or attempt.is_confirmed or suspicion.evidence is Evidence.REFUSED):
             self.publish(name, suspicion)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from trio_gossip.engine.claimed import says_the_same, with_state
@@ -16,6 +17,8 @@ from trio_gossip.members import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Alive, Conflict
     from trio_gossip.engine.node import Node
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 CONFLICT_QUIET: Final = 60.0
 """Seconds during which one other claimant of a name makes no second event."""
+
+ACCUSERS_TOLD: Final = 4
+"""Accusers that get a refutation directly."""
 
 CONFLICTS_MAX: Final = 64
 """Other claimants remembered for that, and so the most events in that time."""
@@ -36,8 +42,10 @@ class Refutation:
         self._next_bid = -math.inf
         self._told: OrderedDict[tuple[str, Address], float] = OrderedDict()
 
-    def accused(self, incarnation: int, origin: Origin) -> None:
-        """Somebody suspects this member or says that it is dead."""
+    def accused(self, incarnation: int, origin: Origin, accusers: Iterable[str] = ()) -> None:
+        """Somebody suspects this member or says that it is dead. ``accusers`` hear from us
+        directly: it is they who would declare us failed.
+        """
         node = self._node
         mine = node.me.member
         if node.leaving or mine.state is MemberState.LEFT:
@@ -54,6 +62,16 @@ class Refutation:
             node.counters.bump("refuted")
             node.awareness.apply(+1)
             origin.answer(node, None, node.own_claim())
+            self._tell(accusers, besides=origin.address)
+
+    def _tell(self, accusers: Iterable[str], *, besides: Address | None) -> None:
+        node = self._node
+        for name in islice(accusers, ACCUSERS_TOLD):
+            entry = node.table.get(name)
+            if entry is None or entry is node.me or entry.member.address == besides:
+                continue
+            if entry.member.is_active and node.spend_answer():
+                node.outbox.packet(entry.member.address, name, node.own_claim())
 
     def alive_about_me(self, claim: Alive, origin: Origin) -> None:
         """Somebody passes on an alive message of this name: an echo, an older life, or a twin."""

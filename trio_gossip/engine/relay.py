@@ -34,7 +34,7 @@ SAID_MAX: Final = 256
 """Of how many members; the one of which it was said longest ago is forgotten."""
 
 RELAYS_EACH_MAX: Final = 16
-"""The same for one requester, who has one probe at a time."""
+"""The same for one requester, who has a few doubts at a time and asks others as well."""
 
 RELAYS_MAX: Final = 256
 """Pings made for others at once; further requests are counted and not served."""

@@ -55,7 +55,7 @@ class Scanner(Detector):
     def stop(self) -> None:
         self._node.timers.cancel(RING)
         self._node.timers.cancel(SCAN)
-        self._inquiry.stop()  # before the attempts: some of them are about its suspects
+        self._inquiry.stop()
         self._busy.clear()
         self._loops.clear()
         self._attempts.clear()
@@ -109,7 +109,7 @@ class Scanner(Detector):
         node = self._node
         member = entry.member
         name = member.name
-        if name in self._busy or self._inquiry.is_private(name):
+        if node.leaving or name in self._busy or self._inquiry.is_private(name):
             return
         if len(self._attempts) >= LOOKS_MAX:
             node.counters.bump("looks_full")
