@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from trio_gossip.codec.messages import Ack, Nack, Suspect
+from trio_gossip.codec.messages import Ack, Nack, Ping, Suspect
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import (
+    cases_of,
     engine_time,
+    is_private,
+    is_relayed,
     node_of,
-    suspicions_of,
 )
 from trio_gossip.testing.checkers.wire import ANSWERS, PING, first_code, messages_of
 
@@ -30,7 +32,8 @@ class SuspectIsTold(Checker):
     """A probe of a suspect tells it that it is suspected, so that it can refute at once
     (Lifeguard's buddy system). Of all pings of suspects that are no answer to anything, half at
     least carry the accusation: those for the application do not. Not counted are pings of an
-    address that the member has left, which a takeover asks. Judged from ten on.
+    address that the member has left, which a takeover asks, pings for others, and of suspects
+    that are so in private. Judged from ten on.
     """
 
     name: ClassVar[str] = "suspect-is-told"
@@ -48,10 +51,13 @@ class SuspectIsTold(Checker):
         self._answering = False
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
-        if self._answering or not suspicions_of(process) or first_code(data) != PING:
+        if self._answering or not cases_of(process) or first_code(data) != PING:
             return
         name = node_of(process).table.name_at(address)
-        if name is None or name not in suspicions_of(process):
+        if name is None or name not in cases_of(process) or is_private(process, name):
+            return
+        ping = messages_of(data)[0]
+        if isinstance(ping, Ping) and is_relayed(process, ping.sequence):
             return
         present = self.simulation.processes.get(name)
         if present is None or present.address == address:  # else it may be a takeover that asks
