@@ -7,6 +7,7 @@ N is the number of alive and suspect members that a process counts, itself inclu
 from __future__ import annotations
 
 import math
+import zlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -171,3 +172,18 @@ def heal_seconds(config: Config) -> float:
     the faults have ended.
     """
     return 6 * 1.5 * config.rejoin_interval
+
+
+def ring_order(me: str, names: list[str]) -> list[str]:
+    """Members as they follow ``me`` when all stand in a ring by the checksum of their names."""
+    here = zlib.crc32(me.encode())
+    return sorted(names, key=lambda name: ((zlib.crc32(name.encode()) - here) % 2**32, name))
+
+
+def class_of(found: list[int], wanted: int) -> int:
+    """What the findings of accusers make of a silence: 2 refused, 1 stalled, 0 silent. Refused
+    needs two of them where a third member could confirm.
+    """
+    if found.count(2) >= (2 if wanted else 1):
+        return 2
+    return 1 if 1 in found else 0

@@ -13,6 +13,7 @@ from trio_gossip.testing.checkers.inside import (
     is_private,
     is_relayed,
     node_of,
+    weighs,
 )
 from trio_gossip.testing.checkers.wire import ANSWERS, PING, first_code, messages_of
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
+
+NACK_SHARE: Final = 0.8
+"""Of its time after which a helper that weighs evidence says that it got no answer."""
 
 PINGS_FEW: Final = 10
 """Pings of suspects in a run from which on it is judged whether they were told."""
@@ -114,7 +118,8 @@ class RelayInTime(Checker):
         helper, request, source, refused = self._request
         self._request = None
         if helper is process and request.target != process.name and _refused(process) == refused:
-            due = engine_time(process) + request.budget / 1000 + process.config.stall_threshold
+            seconds = request.budget / 1000 * (NACK_SHARE if weighs(process) else 1.0)
+            due = engine_time(process) + seconds + process.config.stall_threshold
             self._open.setdefault(process, {})[source, request.sequence] = due
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
