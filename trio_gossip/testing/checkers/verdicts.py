@@ -76,6 +76,8 @@ class _Held:
     """Of health, when the last ping of all went out."""
     peak: int = 0
     """The worst score since the beginning."""
+    cut_off: float = -math.inf
+    """When the process last took itself for cut off."""
 
 
 class VerdictTime(Checker):
@@ -88,7 +90,7 @@ class VerdictTime(Checker):
     told, but not more than the quiet time and four longest timeouts. The class is *refused* only if
     two accusers say so, or one where no third member is. In engine time. At most: by the worst
     health since the beginning, with the time that those wait who are no accusers, that of the last
-    question and that after a stall; not judged while the process takes itself for cut off.
+    question and that after a stall; and after the process has taken itself for cut off.
     """
 
     name: ClassVar[str] = "verdict-time"
@@ -139,6 +141,8 @@ class VerdictTime(Checker):
             if held is None:
                 continue
             held.peak = max(held.peak, high)
+            if is_isolated(process):
+                held.cut_off = now
             if not case.private:
                 held.public = min(held.public, now)
             if case.final != held.final:
@@ -180,7 +184,7 @@ class VerdictTime(Checker):
 
     def tick(self) -> None:
         for process, opened in self._open.items():
-            if not opened or is_isolated(process) or not process.can_run:
+            if not opened or not process.can_run:
                 continue
             now = engine_time(process)
             for name, case in graded_of(process).items():
@@ -198,7 +202,7 @@ class VerdictTime(Checker):
 def _latest(config: Config, case: GradedSuspicion, held: _Held) -> float:
     evidence = class_of([int(found) for found in case.found.values()], case.wanted)
     most = graded_seconds(config, evidence, len(case.found) - 1, case.wanted, held.peak)
-    return max(case.started + most, case.received + config.min_public)
+    return max(case.started + most, case.received + config.min_public, held.cut_off)
 
 
 def _slack(process: Process) -> float:
