@@ -18,6 +18,7 @@ from trio_gossip.engine import EngineStatistics
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.events import Lagged, MemberReaped, MessageReceived, NameConflict
 from trio_gossip.joining import Joiner
+from trio_gossip.loop_lag import LoopLag
 from trio_gossip.members import Member, MemberState
 from trio_gossip.subscription import EVENTS_DEFAULT, Subscription
 from trio_gossip.transport import Transport
@@ -38,6 +39,9 @@ class ClusterStatistics:
         events_missed: events dropped because a subscriber was full.
         streams: open streams.
         streams_rejected: streams of peers closed because too many were open.
+        refusals_dropped: words of the network that nobody listens somewhere, which were not looked
+            at because too many came.
+        loop_lag: how late this process is.
     """
 
     engine: EngineStatistics
@@ -46,6 +50,8 @@ class ClusterStatistics:
     events_missed: int
     streams: int
     streams_rejected: int
+    refusals_dropped: int
+    loop_lag: LoopLag
 
 
 class Cluster:
@@ -102,6 +108,8 @@ class Cluster:
             events_missed=driver.subscriptions.missed,
             streams=len(driver.conduits),
             streams_rejected=driver.conduits.rejected,
+            refusals_dropped=driver.refusals_dropped,
+            loop_lag=driver.lag.snapshot(),
         )
 
     def events(self, limit: int = EVENTS_DEFAULT) -> Subscription:

@@ -110,6 +110,7 @@ COUNTS = {
 }
 
 
+SWITCHES = ("stream_pings", "kernel_evidence", "summaries")
 SHARES = ("broadcast_share", "state_share")
 
 
@@ -118,7 +119,7 @@ def test_every_field_with_a_number_is_checked() -> None:
     numbers = {
         field.name
         for field in attrs.fields(Config)
-        if type(field.default) in (int, float) and field.name != "stream_pings"
+        if type(field.default) in (int, float) and field.name not in SWITCHES
     }
     assert numbers <= checked
 
@@ -293,7 +294,7 @@ def test_a_value_of_the_wrong_kind_is_a_config_error(changes: dict[str, Any]) ->
         Config.lan(name="a", **changes)
 
 
-@pytest.mark.parametrize("field", ["stream_pings", "summaries"])
+@pytest.mark.parametrize("field", SWITCHES)
 def test_a_switch_is_true_or_false(field: str) -> None:
     for value in (True, False):
         assert getattr(Config.lan(name="a", **{field: value}), field) is value

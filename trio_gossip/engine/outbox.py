@@ -125,9 +125,9 @@ class Outbox:
         """Send a frame."""
         self._outputs.append(SendFrame(exchange, self._codec.encode_frame(frame), more))
 
-    def close(self, exchange: ExchangeId, *, drain: bool = False) -> None:
+    def close(self, exchange: ExchangeId, *, drain: bool = False, abort: bool = False) -> None:
         """Close a stream."""
-        self._outputs.append(CloseExchange(exchange, drain))
+        self._outputs.append(CloseExchange(exchange, drain, abort))
 
     def notify(self, event: Event) -> None:
         """Tell the application."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trio_gossip.engine.statistics import EngineStatistics
+from trio_gossip.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from trio_gossip.engine.clock import StallClock
@@ -43,6 +44,12 @@ class EngineView:
         """One member in whatever state, while it is in the table."""
         entry = self._node.table.get(name)
         return None if entry is None else entry.member
+
+    def _active(self, name: str) -> Member:
+        member = self.member(name)
+        if member is None or not member.is_active:
+            raise LocalProtocolError(f"{name!r} is no alive or suspect member")
+        return member
 
     def is_urgent(self, data: bytes) -> bool:
         """Whether a packet should be received before others that came with it: it begins with a

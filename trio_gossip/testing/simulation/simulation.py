@@ -91,7 +91,9 @@ class Simulation(Programs):
         self._codec = codec or NativeCodec()
         self.sealing = sealing
         kind = Runtime if sealing is None else SealedRuntime
-        self._runtime = kind(self.schedule, self.links, self.hooks, self.trace, self._codec)
+        self._runtime = kind(
+            self.schedule, self.links, self.hooks, self.trace, self._codec, seed=seed
+        )
         self._runtime.left = self._has_left
         self._rng = random.Random(f"{seed} engines")
         self._lives: Counter[str] = Counter()
@@ -242,6 +244,7 @@ class Simulation(Programs):
         process = Process(name, address, engine, config, incarnation, self.now, state, seal=seal)
         self.processes[name] = process
         self._runtime.at[address] = process
+        self._runtime.evidence.appeared(process)
         self._runtime.note("start", name, str(address), f"incarnation {incarnation}")
         for hook in self.hooks.started:
             hook(process)
@@ -265,15 +268,29 @@ class Simulation(Programs):
 
         return self.sealing.begin(name, entropy, clock)
 
-    def crash(self, name: str) -> Process:
-        """End a process without a word; its streams break."""
-        return self._end(self._running(name), "crash")
+    def crash(self, name: str, *, host: bool = False) -> Process:
+        """End a process without a word, as by SIGKILL: its streams break, and its host goes on to
+        refuse dials and packets.
+
+        Args:
+            name: of the member.
+            host: take its host away as well. Then nothing comes back any more, and its streams
+                stand still, until a process starts at its address.
+
+        Raises:
+            ValueError: nobody has that name.
+        """
+        process = self._running(name)
+        if host:
+            self._runtime.note("fault", name, "", "host gone")
+            self._runtime.evidence.host_gone(process.address)
+        return self._end(process, "crash", silent=host)
 
     def _has_left(self, process: Process) -> None:
         if process.running:
             self._end(process, "left")
 
-    def _end(self, process: Process, how: str) -> Process:
+    def _end(self, process: Process, how: str, *, silent: bool = False) -> Process:
         process.running = False
         process.ended_at = self.now
         if process.seal is not None:
@@ -282,7 +299,7 @@ class Simulation(Programs):
         del self._runtime.at[process.address]
         self.graves.append(process)
         self._runtime.note("end", process.name, "", how)
-        self._runtime.pipes.end_of(process)
+        self._runtime.pipes.end_of(process, silent=silent)
         for hook in self.hooks.ended:
             hook(process, how)
         return process
