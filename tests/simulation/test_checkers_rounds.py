@@ -158,8 +158,8 @@ def pings_are_not_answered(monkeypatch):
 @breaks("answers-owed")
 def accusers_are_not_answered(monkeypatch):
     def make(original):
-        def accused(self, incarnation, origin):
-            original(self, incarnation, Origin(origin.reason))
+        def accused(self, incarnation, origin, accusers=()):
+            original(self, incarnation, Origin(origin.reason), accusers)
 
         return accused
 

@@ -49,8 +49,8 @@ class SendsPerRumour(Checker):
     its target (Lifeguard's buddy system), and a claim at the head of a packet if that may be
     an answer (something arrived in that turn), an introduction (the sender's own claim) or is
     about the very member at that address. What a process has forgotten with the tombstone of a
-    member is news again. And each record that repair has told a peer, which the process counts,
-    excuses one more.
+    member is news again, as is an accusation with other accusers or other evidence. And each
+    record that repair has told a peer, which the process counts, excuses one more.
     """
 
     name: ClassVar[str] = "sends-per-rumour"
@@ -184,7 +184,8 @@ def _rumour(message: Message) -> Rumour | None:
     if isinstance(message, Alive):
         return ("alive", message.name, message.incarnation, message.vouched_by)
     if isinstance(message, Suspect):
-        return ("suspect", message.name, message.incarnation, message.accuser)
+        found = (message.accuser, message.evidence, *message.others)
+        return ("suspect", message.name, message.incarnation, *found)
     if isinstance(message, Dead):
         return ("dead", message.name, message.incarnation, message.accuser)
     return None
