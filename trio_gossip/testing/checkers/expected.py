@@ -7,7 +7,6 @@ N is the number of alive and suspect members that a process counts, itself inclu
 from __future__ import annotations
 
 import math
-import zlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -182,8 +181,8 @@ def heal_seconds(config: Config) -> float:
 
 def ring_order(me: str, names: list[str]) -> list[str]:
     """Members as they follow ``me`` when all stand in a ring by the checksum of their names."""
-    here = zlib.crc32(me.encode())
-    return sorted(names, key=lambda name: ((zlib.crc32(name.encode()) - here) % 2**32, name))
+    here = (mark_of(me), me)
+    return sorted(names, key=lambda name: ((mark_of(name), name) < here, mark_of(name), name))
 
 
 def class_of(found: list[int], wanted: int) -> int:
