@@ -56,6 +56,11 @@ from trio_gossip.testing.checkers.packets import (
 from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, NewsIsQueued
 from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
+from trio_gossip.testing.checkers.promises import (
+    BuriedComesBack,
+    GoneIsKnown,
+    OutagesForgiven,
+)
 from trio_gossip.testing.checkers.quiescence import Quiescence
 from trio_gossip.testing.checkers.repairing import MissedIsRepaired, SumsMatchTable
 from trio_gossip.testing.checkers.rotating import KeysChanged, KeysShared
@@ -128,6 +133,9 @@ ALL: Final[tuple[type[Checker], ...]] = (
     FinalPing,
     TestimonyHeard,
     QuietKept,
+    OutagesForgiven,
+    GoneIsKnown,
+    BuriedComesBack,
     RelayInTime,
     SuspectIsTold,
     HelpersAsked,

@@ -192,3 +192,23 @@ def class_of(found: list[int], wanted: int) -> int:
     if found.count(2) >= (2 if wanted else 1):
         return 2
     return 1 if 1 in found else 0
+
+
+def known_seconds(config: Config, *, host: bool) -> float:
+    """When all know that one member is gone, of a cluster to which nothing else happens.
+
+    The one before it asks it within an interval; if packets are lost, the next time. Then helpers
+    are asked, the floor passes, and the news spreads.
+    """
+    found = 2 * (config.ring_interval or 0.0) + 2 * config.rto_ceil
+    if config.kernel_evidence and config.stream_pings and not host:
+        return found + config.floor_refused
+    return found + config.floor_silent + config.min_public + SPREAD_SECONDS
+
+
+def back_seconds(config: Config) -> float:
+    """When a member that most hold failed is counted by all again: it asks one of them in its next
+    two intervals, and its refutation spreads.
+    """
+    interval = max(config.scan_interval, config.ring_interval or 0.0)
+    return 2 * interval + 2 * config.rto_ceil + SPREAD_SECONDS

@@ -102,12 +102,13 @@ class AccusedWasAsked(Checker):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._pings: dict[Process, dict[str, deque[_Sent]]] = {}
-        self._before: Member | None = None
+        self._before: dict[tuple[Process, str], int] = {}
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
     ) -> None:
-        self._before = before
+        if before is not None and weighs(process):
+            self._before[process, name] = before.incarnation
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
         if first_code(data) != PING:
@@ -130,9 +131,7 @@ class AccusedWasAsked(Checker):
             return  # an accusation of an own former life, or an own old one, that came back
         member = event.member
         now = engine_time(process) + ROUNDING
-        asked = member.incarnation
-        if weighs(process) and self._before is not None:
-            asked = self._before.incarnation
+        asked = self._before.get((process, member.name), member.incarnation)
         pings = self._pings.get(process, {}).get(member.name, ())
         is_gone = event.evidence is Evidence.REFUSED
         if any(
@@ -141,10 +140,15 @@ class AccusedWasAsked(Checker):
         ):
             self.ok()
         else:
-            self.wrong(f"{process.name} accused {member} without a whole round of asking it")
+            self.wrong(
+                f"{process.name} accused {member} without a whole round of asking it,"
+                f" by {event.testimony}"
+            )
 
     def ended(self, process: Process, how: str) -> None:
         self._pings.pop(process, None)
+        for key in [key for key in self._before if key[0] is process]:
+            del self._before[key]
 
 
 class MovedWasAsked(Checker):

@@ -49,7 +49,7 @@ class _Weighed:
     known_accuser: bool
     accusers: tuple[str, ...]
     credible: frozenset[str]
-    """Accusers in the claim whose word counts, with the detector that weighs evidence."""
+    """Accusers of that member in the packet whose word counts, where evidence is weighed."""
 
 
 class ClaimsWeighed(Checker):
@@ -79,7 +79,17 @@ class ClaimsWeighed(Checker):
         self, process: Process, messages: Sequence[Message], data: bytes, source: Address
     ) -> None:
         self._process = process
-        self._weighed = [self._weigh(process, claim, source) for claim in first_claims(messages)]
+        credible: dict[str, set[str]] = {}
+        for message in messages if weighs(process) else ():
+            if isinstance(message, Suspect):
+                said = credible.setdefault(message.name, set())
+                said |= _credible(process, message)
+                # A nack in the same packet may have led to an accusation of our own.
+                said.add(node_of(process).table.name_at(source) or "")
+        self._weighed = [
+            self._weigh(process, claim, source, frozenset(credible.get(claim.name, ())))
+            for claim in first_claims(messages)
+        ]
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
@@ -88,7 +98,9 @@ class ClaimsWeighed(Checker):
             self.wrong(f"{process.name} holds {after} at its own address")
 
     @staticmethod
-    def _weigh(process: Process, claim: Claim, source: Address) -> _Weighed:
+    def _weigh(
+        process: Process, claim: Claim, source: Address, credible: frozenset[str]
+    ) -> _Weighed:
         suspicion = cases_of(process).get(claim.name)
         accuser = None if isinstance(claim, Alive) else process.engine.member(claim.accuser)
         accusers = () if suspicion is None else _accusers(process, claim.name)
@@ -99,7 +111,7 @@ class ClaimsWeighed(Checker):
             evidence_of(process, claim.name),
             accuser is not None and accuser.is_active,
             accusers,
-            _credible(process, claim) if isinstance(claim, Suspect) else frozenset(),
+            credible,
         )
 
     def taken(self, process: Process) -> None:
@@ -128,7 +140,7 @@ class ClaimsWeighed(Checker):
         if claim.incarnation < before.incarnation or claim.accuser == claim.name:
             return ""
         if weighs(process) and isinstance(claim, Suspect) and before.is_active:
-            if not each.credible:
+            if not _credible(process, claim):
                 return "" if evidence_of(process, claim.name) == each.evidence else "took it in"
             held = graded_of(process).get(claim.name)
             if held is not None and not each.accusers:

@@ -20,6 +20,7 @@ from trio_gossip.testing.simulation.arguments import (
     check_seconds,
     check_seed,
 )
+from trio_gossip.testing.simulation.befallen import Befallen
 from trio_gossip.testing.simulation.excuses import Excuses
 from trio_gossip.testing.simulation.links import LinkFaults, Links
 from trio_gossip.testing.simulation.observers import Hooks, Observer
@@ -85,6 +86,9 @@ class Simulation(Programs):
         self.schedule = Schedule()
         self.links = Links(random.Random(f"{seed} links"), LinkFaults(**faults))
         self.excuses = Excuses(self.schedule)
+        self.befallen = Befallen(self.schedule)
+        self.links.changed = self._links_changed
+        self._links_changed()
         self.hooks = Hooks()
         self.wall_offset = 0.0
         """Seconds by which the wall clock of hosts is wrong: seen by whoever starts then."""
@@ -281,10 +285,14 @@ class Simulation(Programs):
             ValueError: nobody has that name.
         """
         process = self._running(name)
+        self.befallen.once("host gone" if host else "killed", name)
         if host:
             self._runtime.note("fault", name, "", "host gone")
             self._runtime.evidence.host_gone(process.address)
         return self._end(process, "crash", silent=host)
+
+    def _links_changed(self) -> None:
+        self.befallen.links_changed(self.links, list(self.processes))
 
     def _has_left(self, process: Process) -> None:
         if process.running:
@@ -293,6 +301,8 @@ class Simulation(Programs):
     def _end(self, process: Process, how: str, *, silent: bool = False) -> Process:
         process.running = False
         process.ended_at = self.now
+        for what in ("paused", "slow", "skewed"):
+            self.befallen.ends(what, process.name)
         if process.seal is not None:
             process.seal.save()
         del self.processes[process.name]
