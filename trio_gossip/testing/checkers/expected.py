@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from trio_gossip.engine.tally import mark_of
+
 if TYPE_CHECKING:
     from trio_gossip.config import Config
 
@@ -180,7 +182,7 @@ def heal_seconds(config: Config) -> float:
 
 
 def ring_order(me: str, names: list[str]) -> list[str]:
-    """Members as they follow ``me`` when all stand in a ring by the checksum of their names."""
+    """Members as they follow ``me`` when all stand in a ring by the hash of their names."""
     here = (mark_of(me), me)
     return sorted(names, key=lambda name: ((mark_of(name), name) < here, mark_of(name), name))
 
