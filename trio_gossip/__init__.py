@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address, parse_address
-    from trio_gossip.cluster import Cluster, ClusterStatistics, open_cluster, serve_cluster
+    from trio_gossip.cluster import Cluster, open_cluster, serve_cluster
     from trio_gossip.cluster_keys import ClusterKeys
     from trio_gossip.cluster_state import ClusterShared, ClusterState, StateItem
+    from trio_gossip.cluster_statistics import ClusterStatistics
     from trio_gossip.config import Config
     from trio_gossip.errors import (
         BroadcastRateError,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         RemoteProtocolError,
     )
     from trio_gossip.events import (
+        ContactLost,
+        ContactRegained,
         Delivery,
         Event,
         JoinResult,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
         NameConflict,
         Reason,
     )
-    from trio_gossip.failures import DialFailure
+    from trio_gossip.failures import DialFailure, Evidence
     from trio_gossip.members import Candidate, Member, MemberState, Versions
     from trio_gossip.services.key_report import KeyAnswer, KeyChangeError, KeyReport
     from trio_gossip.services.key_store import KeyStore
@@ -62,9 +65,12 @@ __all__ = [
     "ClusterStatistics",
     "Config",
     "ConfigError",
+    "ContactLost",
+    "ContactRegained",
     "Delivery",
     "DialFailure",
     "Event",
+    "Evidence",
     "GossipError",
     "JoinError",
     "JoinResult",
@@ -103,9 +109,10 @@ __all__ = [
 
 _MODULES = {
     "addresses": ("Address", "parse_address"),
-    "cluster": ("Cluster", "ClusterStatistics", "open_cluster", "serve_cluster"),
+    "cluster": ("Cluster", "open_cluster", "serve_cluster"),
     "cluster_keys": ("ClusterKeys",),
     "cluster_state": ("ClusterShared", "ClusterState", "StateItem"),
+    "cluster_statistics": ("ClusterStatistics",),
     "config": ("Config",),
     "errors": (
         "BroadcastRateError",
@@ -117,6 +124,8 @@ _MODULES = {
         "RemoteProtocolError",
     ),
     "events": (
+        "ContactLost",
+        "ContactRegained",
         "Delivery",
         "Event",
         "JoinResult",
@@ -133,7 +142,7 @@ _MODULES = {
         "NameConflict",
         "Reason",
     ),
-    "failures": ("DialFailure",),
+    "failures": ("DialFailure", "Evidence"),
     "members": ("Candidate", "Member", "MemberState", "Versions"),
     "services.key_report": ("KeyAnswer", "KeyChangeError", "KeyReport"),
     "services.key_store": ("KeyStore",),

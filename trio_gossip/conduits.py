@@ -12,7 +12,7 @@ import trio
 
 from trio_gossip.engine.outputs import CloseExchange, Deliver, SendFrame
 from trio_gossip.failures import DialFailure
-from trio_gossip.transport import classify_dial_error, names_of_peer
+from trio_gossip.transport import abort_stream, classify_dial_error, names_of_peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,8 @@ class _Conduit:
     exchange: ExchangeId
     actions: deque[_Action] = attrs.field(factory=deque[_Action])
     waiting: trio.CancelScope | None = None
+    aborted: bool = False
+    """It is to be closed at once, whatever the engine wanted before."""
 
 
 class Host(Protocol):
@@ -102,6 +104,9 @@ class Conduits:
         conduit = self._open.get(action.exchange)
         if conduit is None:
             return
+        if isinstance(action, CloseExchange) and action.abort:
+            conduit.aborted = True
+            conduit.actions.clear()
         conduit.actions.append(action)
         if isinstance(action, CloseExchange) and conduit.waiting is not None:
             conduit.waiting.cancel()
@@ -143,12 +148,16 @@ class Conduits:
     async def _dial(self, conduit: _Conduit, address: Address, peer_name: str | None) -> None:
         exchange = conduit.exchange
         stream: trio.abc.Stream | None = None
+
+        def connected() -> None:
+            self._driver.turn(self._engine.exchange_connected, exchange)
+
         try:
             if conduit.actions:
                 return  # closed before this task had begun
             try:
                 with trio.CancelScope() as conduit.waiting:
-                    stream = await self._driver.transport.open_stream(address, peer_name)
+                    stream = await self._driver.transport.dial(address, peer_name, connected)
             except (OSError, trio.BrokenResourceError) as error:
                 logger.debug("dialling %s: %s", address, error)
                 failure = classify_dial_error(error)
@@ -166,30 +175,35 @@ class Conduits:
 
     async def _run(self, conduit: _Conduit, stream: trio.abc.Stream) -> None:
         """Do what the engine wants and tell it what arrives, until it says close."""
-        async with stream:
-            while True:
-                data = b""
-                done = False
-                action = conduit.actions.popleft() if conduit.actions else None
-                try:
-                    with trio.CancelScope(deadline=self._deadline(conduit, action)) as scope:
-                        conduit.waiting = scope
-                        if action is None:
-                            data = bytes(await stream.receive_some(RECEIVE_BYTES))
-                        else:
-                            await self._move(action, stream)
-                        done = True
-                except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                    self._failed(conduit, classify_dial_error(error))
-                    return
-                finally:
-                    conduit.waiting = None
-                if done:
-                    self._moved(conduit, action, data)
-                if isinstance(action, CloseExchange) or (action is not None and not done):
-                    return  # at its end, or interrupted in the middle of a frame
-                if done and action is None and not data:
-                    return
+        try:
+            await self._serve(conduit, stream)
+        finally:
+            await (abort_stream(stream) if conduit.aborted else stream.aclose())
+
+    async def _serve(self, conduit: _Conduit, stream: trio.abc.Stream) -> None:
+        while True:
+            data = b""
+            done = False
+            action = conduit.actions.popleft() if conduit.actions else None
+            try:
+                with trio.CancelScope(deadline=self._deadline(conduit, action)) as scope:
+                    conduit.waiting = scope
+                    if action is None:
+                        data = bytes(await stream.receive_some(RECEIVE_BYTES))
+                    else:
+                        await self._move(action, stream)
+                    done = True
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self._failed(conduit, classify_dial_error(error))
+                return
+            finally:
+                conduit.waiting = None
+            if done:
+                self._moved(conduit, action, data)
+            if isinstance(action, CloseExchange) or (action is not None and not done):
+                return  # at its end, or interrupted in the middle of a frame
+            if done and action is None and not data:
+                return
 
     def _deadline(self, conduit: _Conduit, action: _Action | None) -> float:
         """Until when an action may take. The engine keeps the time, but not any more for what

@@ -15,6 +15,7 @@ turn and its performance have no checkpoint between them, so that no lock is nee
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import random
@@ -28,6 +29,7 @@ import trio
 from trio_gossip.addresses import Address, canonical_host
 from trio_gossip.conduits import Conduits
 from trio_gossip.engine import Engine
+from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.inbox import Inbox
 from trio_gossip.engine.outputs import (
     CloseExchange,
@@ -39,9 +41,16 @@ from trio_gossip.engine.outputs import (
     SendPacket,
 )
 from trio_gossip.errors import ConfigError, LocalProtocolError
-from trio_gossip.events import Lagged, MessageReceived, NameConflict
+from trio_gossip.events import (
+    ContactLost,
+    ContactRegained,
+    Lagged,
+    MessageReceived,
+    NameConflict,
+)
 from trio_gossip.exposure import warn_if_open
 from trio_gossip.history import History
+from trio_gossip.loop_lag import LagMeter
 from trio_gossip.services.keys import Keys
 from trio_gossip.services.state import State
 from trio_gossip.state_changes import StateChangesRegistry
@@ -71,6 +80,10 @@ ROUND_PACKETS: Final = 32
 DRAIN_BATCHES: Final = 64
 """Rounds of packets taken before a due timer runs: all of a socket's buffer in normal times,
 and still a bound for a flood."""
+
+REFUSALS_PER_SECOND: Final = 100.0
+"""Refusals a second that the engine is told of, and as many at once; further ones are counted.
+Anybody can forge them, and one that was dropped costs no more than a probe's usual patience."""
 
 DRAIN_SECONDS: Final = 0.05
 """How long that may take: with packets that cost much it must not itself make timers late, which
@@ -114,7 +127,7 @@ class Driver:
         if address.is_wildcard or not address.port:
             raise ConfigError(f"{address} is no address that others can reach; set advertise")
         self.state_changes = StateChangesRegistry()
-        self.state = State(wall_ms, shown=self.state_changes.publish)
+        self.state = State.of(config, wall_ms, shown=self.state_changes.publish)
         keys = () if transport.keyring is None else (Keys(transport.keyring),)
         incarnation = config.incarnation or int(time.time())
         self.engine = Engine(
@@ -132,6 +145,10 @@ class Driver:
         self._waiting: trio.CancelScope | None = None
         self._dead = False
         self._sealed_told = -math.inf
+        self._refusals = TokenBucket(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
+        self.refusals_dropped = 0
+        """Refusals that the engine was not told of, because there were too many."""
+        self.lag = LagMeter()
         self._ended = trio.Event()
         self.stopped = False
         """True once no further turn may be taken."""
@@ -140,6 +157,7 @@ class Driver:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Live until cancelled, or until the transport dies."""
+        trio.lowlevel.add_instrument(self.lag)
         try:
             async with trio.open_nursery() as nursery:
                 self.conduits.nursery = nursery
@@ -155,6 +173,9 @@ class Driver:
                     self.stopped = True
         except BaseExceptionGroup as group:
             raise_unwrapped(group)
+        finally:
+            with contextlib.suppress(KeyError):  # trio throws out one that has failed
+                trio.lowlevel.remove_instrument(self.lag)
 
     async def _until_dead(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run one of the two tasks that wait for the transport. When it dies both hear of it,
@@ -193,11 +214,20 @@ class Driver:
                 if len(packets) >= READ_ON:
                     self._read()
             self._receive_round()
-            for refused in transport.refusals_nowait():
-                self.turn(engine.packet_refused, refused.address)
+            self._pass_refusals()
             if trio.current_time() >= engine.next_deadline:
                 self._drain()
                 self.turn(engine.handle_timeout)
+
+    def _pass_refusals(self) -> None:
+        """Fetched in any case, or the transport would keep them and wake us."""
+        for refused in self.transport.refusals_nowait():
+            if not self.config.kernel_evidence:
+                continue
+            if self._refusals.take(trio.current_time()):
+                self.turn(self.engine.packet_refused, refused.address)
+            else:
+                self.refusals_dropped += 1
 
     def _put(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -295,7 +325,9 @@ class Driver:
                 event.existing.address,
                 event.other,
             )
-        elif not isinstance(event, MessageReceived | Lagged):
+        elif isinstance(event, ContactLost):
+            logger.warning("nobody answers any more, neither members nor helpers")
+        elif not isinstance(event, MessageReceived | Lagged | ContactRegained):
             self.history.note(event, trio.current_time())
         self.subscriptions.publish(event)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
+import struct
+import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +17,13 @@ from trio_gossip.addresses import Address, canonical_host
 from trio_gossip.failures import DialFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from trio_gossip.services.key_store import KeyStore
+
+
+_NO_LINGER = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+"""Closing a TCP socket throws away what was not sent, and sends a reset."""
 
 
 class Packet(NamedTuple):
@@ -116,6 +125,9 @@ class Transport(AsyncResource):
 
         A batch is bounded by the implementation (32 is customary), so that a flood cannot
         keep the caller from its timers. A checkpoint.
+
+        An empty batch says that :meth:`refusals_nowait` has something new, so that nobody hears
+        of it only with the next datagram. A wrapper that drops datagrams passes it on.
         """
 
     def receive_packets_nowait(self) -> list[Packet]:
@@ -141,6 +153,27 @@ class Transport(AsyncResource):
         Raises:
             OSError: it cannot be opened; :func:`classify_dial_error` tells why.
         """
+
+    async def dial(
+        self, address: Address, peer_name: str | None, connected: Callable[[], None]
+    ) -> trio.abc.Stream:
+        """Open a stream as :meth:`open_stream` does, and tell when the peer's host took it.
+
+        Whoever shakes hands after that overrides this: a process that stands still cannot answer
+        a handshake, and its host takes connections all the same.
+
+        Args:
+            address: where the peer listens.
+            peer_name: its name; None where that is not known.
+            connected: called once at most, without arguments, as soon as the connection is there;
+                always before this returns a stream. It never blocks and never raises.
+
+        Raises:
+            OSError: as of :meth:`open_stream`, also after ``connected`` was called.
+        """
+        stream = await self.open_stream(address, peer_name)
+        connected()
+        return stream
 
     @abstractmethod
     async def accept_stream(self) -> tuple[trio.abc.Stream, Address]:
@@ -171,6 +204,27 @@ class Transport(AsyncResource):
     def statistics(self) -> object:
         """A frozen snapshot of counters; each implementation has its own class."""
         return None
+
+
+def nothing() -> None:
+    """What to give to :meth:`Transport.dial` when nobody wants to know."""
+
+
+async def abort_stream(stream: trio.abc.Stream) -> None:
+    """Close a stream at once, with a reset where it can be: no ``TIME_WAIT`` stays behind.
+
+    What was sent and has not arrived may be lost. A stream of a transport may have a coroutine
+    method ``abort`` that does this; a wrapper's calls this function for the stream inside. TCP
+    streams of trio need none, and others are closed forcefully. Closes also when cancelled.
+    """
+    abort: Callable[[], Awaitable[None]] | None = getattr(stream, "abort", None)
+    if abort is not None:
+        await abort()
+        return
+    if isinstance(stream, trio.SocketStream):
+        with contextlib.suppress(OSError):  # closed by now, or no TCP socket
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    await trio.aclose_forcefully(stream)
 
 
 def _host_of(place: tuple[object, ...]) -> str:

@@ -3,8 +3,8 @@
 * ``:bound:`trio_gossip.module.CONSTANT``` and ``:bound:`Config.field``` write a name with its
   present value; the build fails when it is gone.
 * ``:counter:`name``` writes a counter's name; the build fails when nothing counts under it.
-* ``.. precedence-table::``, ``.. suspicion-table::``, ``.. scale-table::``, ``.. preset-table::``,
-  ``.. checker-table::`` and ``.. step-table::`` are tables that the code itself fills.
+* ``.. precedence-table::``, ``.. suspicion-table::``, ``.. graded-table::``, ``.. scale-table::``,
+  ``.. preset-table::``, ``.. checker-table::`` and ``.. step-table::`` are tables that the code itself fills.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon import GoogleDocstring
 from sphinx.util.docutils import SphinxDirective, SphinxRole
-from timing import scale_rows, suspicion_rows
+from timing import graded_rows, scale_rows, suspicion_rows
 
 from trio_gossip import Config
 from trio_gossip.testing.checkers.catalogue import ALL
@@ -83,6 +83,14 @@ class SuspicionTable(_Table):
         return [["N", "no confirmation", "one", "two"], *suspicion_rows()]
 
 
+class GradedTable(_Table):
+    """How long a suspicion of each class lasts."""
+
+    def rows(self) -> list[list[str]]:
+        """The head first."""
+        return [["class", "no confirmation", "one", "two", "N = 2"], *graded_rows()]
+
+
 class ScaleTable(_Table):
     """What grows with the cluster."""
 
@@ -96,8 +104,9 @@ class PresetTable(_Table):
 
     def rows(self) -> list[list[str]]:
         """The head first."""
-        presets = [preset(name="x") for preset in (Config.lan, Config.wan, Config.local)]
-        rows = [["setting", "lan", "wan", "local"]]
+        made = (Config.lan, Config.fast, Config.safe, Config.wan, Config.local)
+        presets = [preset(name="x") for preset in made]
+        rows = [["setting", "lan", "fast", "safe", "wan", "local"]]
         for field in attrs.fields(Config):
             values = [spell(getattr(preset, field.name)) for preset in presets]
             if len(set(values)) > 1:
@@ -154,6 +163,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("counter", Counter())
     app.add_directive("checker-table", CheckerTable)
     app.add_directive("precedence-table", PrecedenceTable)
+    app.add_directive("graded-table", GradedTable)
     app.add_directive("preset-table", PresetTable)
     app.add_directive("scale-table", ScaleTable)
     app.add_directive("step-table", StepTable)

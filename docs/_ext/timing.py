@@ -1,4 +1,4 @@
-"""The suspicion table of ``concepts``, computed by the classes that the engine itself uses."""
+"""The tables of times, computed by the classes that the engine itself uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from trio_gossip.engine.formulas import (
     retransmit_limit,
     suspicion_minimum,
 )
+from trio_gossip.engine.graded import GradedSuspicion
 from trio_gossip.engine.suspicion import Suspicion
+from trio_gossip.failures import Evidence
 
 SIZES: Final = (2, 3, 4, 10, 30, 100, 1000, 10000)
 
@@ -35,6 +37,21 @@ def suspicion_rows() -> Iterator[list[str]]:
             )
             possible = confirmations <= wanted
             row.append(f"{suspicion.timeout:.2f}" if possible else "")
+        yield row
+
+
+def graded_rows() -> Iterator[list[str]]:
+    """A class, then the seconds of a suspicion at the LAN profile with 0, 1 and 2 confirmations, and
+    with two members.
+    """
+    config = Config.lan(name="x")
+    for evidence in Evidence:
+        row = [f"``{evidence.name}``"]
+        for wanted, confirmations in ((2, 0), (2, 1), (2, 2), (0, 0)):
+            found = {str(number): evidence for number in range(confirmations + 1)}
+            suspicion = GradedSuspicion(1, 0.0, 0.0, wanted, found)
+            possible = suspicion.evidence is evidence
+            row.append(f"{suspicion.duration(config, 0):.2f}" if possible else "")
         yield row
 
 

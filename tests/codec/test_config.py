@@ -95,6 +95,8 @@ ZERO_ALLOWED = [
     "rejoin_memory",
     "leave_timeout",
     "leave_linger",
+    "state_tombstone_time",
+    "state_clock_skew",
 ]
 RATES = ["eager_rate", "eager_full_rate", "broadcast_rate"]
 COUNTS = {
@@ -105,6 +107,7 @@ COUNTS = {
     "eager_full_burst": (1, 1024),
     "cold_packets": (1, 64),
     "transmit_floor": (1, 64),
+    "lossy_transmit_floor": (1, 64),
     "indirect_probes": (0, 32),
     "awareness_max": (1, 64),
     "suspicion_mult": (1, 64),
@@ -118,11 +121,16 @@ COUNTS = {
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
     "broadcast_burst": (1, 1048576),
+    "state_records_max": (1, 131072),
+    "state_owner_records_max": (1, 131072),
+    "state_bytes_max": (1, 1024**4),
+    "state_owner_bytes_max": (1, 1024**4),
     "lazy_bytes": (0, 65536),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }
 
 
+SWITCHES = ("stream_pings", "kernel_evidence", "summaries")
 SHARES = ("broadcast_share", "state_share")
 
 
@@ -132,7 +140,7 @@ def test_every_field_with_a_number_is_checked() -> None:
     numbers = {
         field.name
         for field in attrs.fields(Config)
-        if type(field.default) in (int, float) and field.name != "stream_pings"
+        if type(field.default) in (int, float) and field.name not in SWITCHES
     }
     assert numbers <= checked
 
@@ -310,7 +318,7 @@ def test_a_value_of_the_wrong_kind_is_a_config_error(changes: dict[str, Any]) ->
         Config.lan(name="a", **changes)
 
 
-@pytest.mark.parametrize("field", ["stream_pings", "summaries", "kernel_evidence"])
+@pytest.mark.parametrize("field", SWITCHES)
 def test_a_switch_is_true_or_false(field: str) -> None:
     for value in (True, False):
         assert getattr(Config.lan(name="a", **{field: value}), field) is value

@@ -134,12 +134,21 @@ async def test_the_example_in_memory_tells_how_a_member_died(autojump_clock):
         r" *\d+\.\d s ago: c (joined|suspected|failed)"
         rf" \(({'|'.join(reason.value.replace('_', ' ') for reason in trio_gossip.Reason)});"
         r" incarnation \d+ at c:7946\)"
-        r"( accused by \w(, \w)*)?(;? tried \w+(, \w+)*)?(;? our own health score was \d+)?"
+        r"( (silent|stalled|refused);)?"
+        r"( accused by \w(, \w)*)?(;? tried \w+(, \w+)*)?"
+        r"(; (probed|suspected|told|final ping) \d\.\d s(, \w+( ping)? \d\.\d s)* before)?"
+        r"(;? our own health score was \d+)?"
     )
     shown = re.findall(r"^    (.+ s ago: .+)$", (DOCS / "quickstart.rst").read_text(), re.MULTILINE)
     assert len(shown) == len(story)
     for line in (*shown, *story):
         assert shape.fullmatch(line), line
+
+
+async def test_the_example_of_state_prints_what_the_page_shows(autojump_clock):
+    lines = await load("examples", "keys_and_values").main()
+    page = (DOCS / "cluster.rst").read_text()
+    assert "\n".join(f"    {line}" for line in lines) in page
 
 
 def test_the_example_that_drives_the_engine_prints_what_the_page_shows():
@@ -266,10 +275,15 @@ def test_every_word_of_the_table_of_claims_is_explained():
         assert f"*{word}*" in page, word
 
 
-def test_the_timeline_of_a_probe_is_that_of_the_engine():
+def test_the_timeline_of_a_probe_by_memberlists_rules_is_that_of_the_engine():
     codec = NativeCodec()
     here = {name: Address(f"10.0.0.{number}", 7946) for number, name in enumerate("abcde", 1)}
-    engine = Engine(Config.lan(name="a"), here["a"], rng=random.Random(1), packet_limit=1400)
+    engine = Engine(
+        Config.lan(name="a", detector="memberlist"),
+        here["a"],
+        rng=random.Random(1),
+        packet_limit=1400,
+    )
     outputs = engine.start(now=0.0)
     for name in "bcde":
         alive = Alive(1, name, here[name], b"", trio_gossip.Versions().pack())
@@ -294,7 +308,12 @@ def test_the_timeline_of_a_probe_is_that_of_the_engine():
     assert [at for at, _ in asked] == pytest.approx([began + 0.5] * 3)
     assert {request.budget for _, request in asked} <= {499, 500}
 
-    helper = Engine(Config.lan(name="b"), here["b"], rng=random.Random(1), packet_limit=1400)
+    helper = Engine(
+        Config.lan(name="b", detector="memberlist"),
+        here["b"],
+        rng=random.Random(1),
+        packet_limit=1400,
+    )
     helper.start(now=0.0)
     for name in "ac":
         alive = Alive(1, name, here[name], b"", trio_gossip.Versions().pack())

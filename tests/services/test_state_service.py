@@ -10,7 +10,7 @@ from tests.services.stating import START_MS, StateWorld
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services import state_plane
 from trio_gossip.services.base import RequestRefusedError
-from trio_gossip.services.state import COLLECT_SECONDS, RETOLD_MAX, State
+from trio_gossip.services.state import COLLECT_SECONDS, COLLECT_SECONDS_MIN, RETOLD_MAX, State
 from trio_gossip.services.state_plane import BEHIND_MAX, TOLD_MAX
 from trio_gossip.services.state_records import Plane, Record
 from trio_gossip.services.state_wire import encode_news, parse_news_untrusted
@@ -68,10 +68,9 @@ def test_nobody_has_to_listen_to_changes() -> None:
     assert not world.shown
 
 
-def test_a_value_that_no_packet_takes_goes_by_exchange() -> None:
+def test_a_value_that_no_packet_takes_and_of_which_nobody_heard_goes_by_exchange() -> None:
     world = StateWorld()
     world.write("a", "k", b"x" * 60_000)
-    assert not world.hosts["a"].told
     assert world.hosts["a"].counters["state_by_stream"] == 1
     world.plane("b").reconcile("a", nothing)
     world.settle()
@@ -206,7 +205,7 @@ def test_after_a_join_all_is_fetched_from_whom_was_met() -> None:
         world.write("a", f"k{number}", b"v")
     world.write("a", "shared", b"v", Plane.SHARED)
     world.add("c")
-    world.states["c"].met("a")
+    world.states["c"].met("a", "push-pull")
     world.settle()
     assert len(world.replica("c").items()) == RETOLD_MAX + 1
     assert world.get("c", "shared", plane=Plane.SHARED) == b"v"
@@ -225,22 +224,27 @@ def test_the_keys_of_a_reaped_member_go_and_what_it_shared_stays() -> None:
 
 
 @BOTH
-def test_tombstones_are_collected_after_their_time_and_then_no_timer_stays(plane: Plane) -> None:
-    world = StateWorld(tombstone_ms=90_000)
+@pytest.mark.parametrize(
+    ("lasting", "step"),
+    [(90_000, 22.5), (280_000, COLLECT_SECONDS), (100, COLLECT_SECONDS_MIN)],
+)
+def test_tombstones_are_collected_after_their_time_and_then_no_timer_stays(
+    lasting: int, step: float, plane: Plane
+) -> None:
+    world = StateWorld(tombstone_ms=lasting)
     world.write("a", "k", b"v", plane)
     assert world.hosts["a"].deadline == math.inf
     assert world.write("a", "k", None, plane) is True
-    first = world.hosts["a"].deadline
-    assert first == world.now + COLLECT_SECONDS
-    world.now += 1.0
+    began = world.now
+    assert world.hosts["a"].deadline == began + step
+    world.now += step / 2
     world.write("a", "l", b"v", plane)
-    assert world.hosts["a"].deadline == first, "a write does not put it off"
-    world.now = first
-    world.states["a"].handle_timeout()
-    assert world.hosts["a"].counters["state_collected"] == 0
-    world.now = world.hosts["a"].deadline
-    world.states["a"].handle_timeout()
+    assert world.hosts["a"].deadline == began + step, "a write does not put it off"
+    while world.hosts["a"].deadline < math.inf:
+        assert world.hosts["a"].counters["state_collected"] == 0
+        world.now = world.hosts["a"].deadline
+        world.states["a"].handle_timeout()
     assert world.hosts["a"].counters["state_collected"] == 1
-    assert world.hosts["a"].deadline == math.inf
+    assert lasting / 1000 <= world.now - began < lasting / 1000 + step
     world.write("a", "l", None, plane)
-    assert world.hosts["a"].deadline == world.now + COLLECT_SECONDS
+    assert world.hosts["a"].deadline == world.now + step

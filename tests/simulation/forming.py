@@ -13,6 +13,23 @@ OF_SEALED = {
 """Checkers that have nothing to check in a plain cluster."""
 
 
+OF_MEMBERLIST = {"suspicion-duration", "probe-rate", "helpers-asked", "health-score"}
+"""Checkers of rules that only memberlist's detector has."""
+
+OF_EVIDENCE = {
+    "scan-rate",
+    "ring-kept",
+    "suspects-are-asked",
+    "stages-kept",
+    "health-weighed",
+    "verdict-time",
+    "final-ping",
+    "testimony-heard",
+    "quiet-kept",
+}
+"""Checkers of rules that only the detector that weighs evidence has."""
+
+
 def cluster(*names: str, seed: int = 1, **options: object) -> Simulation:
     """A cluster whose members all know each other."""
     simulation = Simulation(seed, **options)

@@ -10,7 +10,7 @@ from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import Ack, Alive, Dead, IndirectPing, Nack, Suspect
 from trio_gossip.engine import claims as claims_of_engine
 from trio_gossip.engine.admission import Admission
-from trio_gossip.engine.claims import Claims
+from trio_gossip.engine.lifeguard import Lifeguard
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.refutation import Refutation
 from trio_gossip.engine.relay import Relay
@@ -24,9 +24,9 @@ def pack(*messages):
     return CODEC.pack([CODEC.encode(message) for message in messages])
 
 
-def objections(name, *packets):
+def objections(name, *packets, detector="evidence"):
     """What one checker says of packets that ``a`` gets, from ``b``, in a cluster at rest."""
-    story = Story(BY_NAME[name])
+    story = Story(BY_NAME[name], detector=detector)
     story.form()
     simulation = story.simulation
     for packet in packets:
@@ -79,13 +79,13 @@ def test_an_accusation_of_the_dead_is_remembered(monkeypatch: pytest.MonkeyPatch
 def test_invented_accusers_confirm_nothing(monkeypatch: pytest.MonkeyPatch):
     now = held()
     packets = pack(Suspect(now, "c", "b")), pack(Suspect(now, "c", "nobody"))
-    assert not objections("claims-weighed", *packets)
+    assert not objections("claims-weighed", *packets, detector="memberlist")
 
-    def confirm(self, claim, tried):
-        self.suspicions[claim.name].confirm(claim.accuser)
+    def confirm(self, claim, entry, tried):
+        self._of(claim.name).confirm(claim.accuser)
 
-    monkeypatch.setattr(Claims, "_confirm", confirm)
-    assert objections("claims-weighed", *packets)
+    monkeypatch.setattr(Lifeguard, "confirm", confirm)
+    assert objections("claims-weighed", *packets, detector="memberlist")
 
 
 def test_a_claim_of_ones_own_name_is_outbid(monkeypatch: pytest.MonkeyPatch):

@@ -10,6 +10,7 @@ from trio_gossip.codec.messages import Dead
 from trio_gossip.engine import claims
 from trio_gossip.engine.claimed import claimed_member, with_state
 from trio_gossip.engine.claims import Claims
+from trio_gossip.engine.lifeguard import Lifeguard
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.prober import Prober
 from trio_gossip.engine.refutation import Refutation
@@ -64,7 +65,7 @@ def alive_beats_suspect(monkeypatch):
 @breaks("no-resurrection")
 def alive_beats_failed(monkeypatch):
     patch(monkeypatch, Claims, "alive", equal_alive_is_news)
-    return "form split work ends wait"
+    return "form split split work ends wait"
 
 
 @breaks("own-incarnation")
@@ -91,7 +92,7 @@ def meta_is_lost(monkeypatch):
 
 @breaks("no-own-death")
 def death_is_accepted(monkeypatch):
-    def accused(self, incarnation, origin):
+    def accused(self, incarnation, origin, accusers=()):
         node = self._node
         dead = with_state(node.me.member, MemberState.SUSPECT, incarnation)
         node.table.replace(node.me, dead, now=node.now)
@@ -121,7 +122,7 @@ def failed_is_left(monkeypatch):
 @breaks("goodbye-believed")
 def a_goodbye_is_a_failure(monkeypatch):
     def leave(self, claim, entry):
-        self._fail(claim, entry, Reason.REPORTED, (claim.accuser,), ())
+        self._fail(claim, entry, Reason.REPORTED)
 
     monkeypatch.setattr(Claims, "_leave", leave)
     return "form ends"
@@ -146,7 +147,7 @@ def answers_are_ignored(monkeypatch):
 
 @breaks("detection-bound")
 def suspects_are_never_failed(monkeypatch):
-    monkeypatch.setattr(Claims, "suspicion_expired", nothing)
+    monkeypatch.setattr(Lifeguard, "expired", nothing)
     return "form ends isolate"
 
 

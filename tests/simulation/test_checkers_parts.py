@@ -181,7 +181,7 @@ def test_parts_are_those_of_which_nobody_counts_anybody_of_another():
 
 def failures_seen(*, excused):
     """A member cut off without and with an excuse."""
-    story = Story(NoFalseFailure)
+    story = Story(NoFalseFailure, detector="memberlist")
     story.form()
     pairs = [pair for other in story.names for pair in (("b", other), (other, "b"))]
     if excused:

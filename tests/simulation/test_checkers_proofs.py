@@ -58,10 +58,10 @@ def after(extra):
     return make
 
 
-def notices(name, break_it, monkeypatch):
+def notices(name, break_it, monkeypatch, detector="memberlist", profile="lan"):
     """Play the story on a broken engine under the eyes of one checker; how often it objected."""
     chapters = break_it(monkeypatch)
-    story = Story(BY_NAME[name])
+    story = Story(BY_NAME[name], detector=detector, profile=profile)
     parts = {
         "wait": lambda: story.settle(300.0),
         "rest": lambda: story.settle(30.0),
@@ -85,6 +85,7 @@ def test_every_checker_is_proved():
     assert proved == set(BY_NAME)
 
 
+@pytest.mark.parametrize("detector", ["memberlist", "evidence"])
 @pytest.mark.parametrize("name", BY_NAME)
-def test_the_same_story_on_a_sound_engine_is_no_reason_to_object(name, monkeypatch):
-    assert not notices(name, lambda monkeypatch: "form work", monkeypatch)
+def test_the_same_story_on_a_sound_engine_is_no_reason_to_object(name, detector, monkeypatch):
+    assert not notices(name, lambda monkeypatch: "form work", monkeypatch, detector)

@@ -130,7 +130,7 @@ def rounds_are_cut_short(monkeypatch):
         return begin
 
     patch(monkeypatch, Prober, "_begin", make)
-    return "form ends"
+    return "form isolate ends"
 
 
 # -- answers ----------------------------------------------------------------------------
@@ -158,8 +158,8 @@ def pings_are_not_answered(monkeypatch):
 @breaks("answers-owed")
 def accusers_are_not_answered(monkeypatch):
     def make(original):
-        def accused(self, incarnation, origin):
-            original(self, incarnation, Origin(origin.reason))
+        def accused(self, incarnation, origin, accusers=()):
+            original(self, incarnation, Origin(origin.reason), accusers)
 
         return accused
 

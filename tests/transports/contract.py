@@ -24,6 +24,7 @@ import trio.testing
 from .rules.addresses import AddressRules
 from .rules.closing import ClosingRules
 from .rules.dialling import DiallingRules
+from .rules.evidence import EvidenceRules
 from .rules.packets import PacketRules
 from .rules.receiving import ReceivingRules
 from .rules.streams import StreamRules
@@ -35,7 +36,13 @@ S = TypeVar("S")
 
 
 class TransportContract(
-    AddressRules, PacketRules, ReceivingRules, DiallingRules, StreamRules, ClosingRules
+    AddressRules,
+    PacketRules,
+    ReceivingRules,
+    DiallingRules,
+    EvidenceRules,
+    StreamRules,
+    ClosingRules,
 ):
     """Every rule of the contract. Override :meth:`open_pair`, and what else differs for you:
     the attributes and methods of :class:`.rules.base.Rules`.

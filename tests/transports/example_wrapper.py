@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from trio_gossip.transport import Packet, Refused, Transport
+from trio_gossip.transport import Packet, Refused, Transport, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from trio.abc import Stream
 
@@ -52,8 +52,10 @@ class BlocklistTransport(Transport):
 
     async def receive_packets(self) -> list[Packet]:
         while True:
-            if packets := self._wanted(await self.inner.receive_packets()):
-                return packets
+            packets = await self.inner.receive_packets()
+            wanted = self._wanted(packets)
+            if wanted or not packets:  # an empty batch says that there are refusals
+                return wanted
 
     def receive_packets_nowait(self) -> list[Packet]:
         return self._wanted(self.inner.receive_packets_nowait())
@@ -62,9 +64,14 @@ class BlocklistTransport(Transport):
         return self.inner.refusals_nowait()
 
     async def open_stream(self, address: Address, peer_name: str | None = None) -> Stream:
+        return await self.dial(address, peer_name, nothing)
+
+    async def dial(
+        self, address: Address, peer_name: str | None, connected: Callable[[], None]
+    ) -> Stream:
         if address.host in self.blocked:
             raise OSError(errno.EHOSTUNREACH, f"{address} is blocked")
-        return await self.inner.open_stream(address, peer_name)
+        return await self.inner.dial(address, peer_name, connected)
 
     async def accept_stream(self) -> tuple[Stream, Address]:
         while True:

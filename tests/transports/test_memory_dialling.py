@@ -52,7 +52,7 @@ async def test_the_backlog_is_bounded_and_a_dial_waits_for_room(
 ) -> None:
     network = MemoryNetwork()
     left, right = network.transport("a"), network.transport("b")
-    for _ in range(128):
+    for _ in range(256):
         await left.open_stream(right.local_address)
     with trio.move_on_after(60) as scope:
         await left.open_stream(right.local_address)
@@ -61,7 +61,7 @@ async def test_the_backlog_is_bounded_and_a_dial_waits_for_room(
         nursery.start_soon(left.open_stream, right.local_address)
         await trio.sleep(1)
         await right.accept_stream()
-    assert left.statistics().streams_opened == 129
+    assert left.statistics().streams_opened == 257
 
 
 async def test_a_dial_that_waits_for_room_is_refused_when_the_peer_closes(
@@ -69,7 +69,7 @@ async def test_a_dial_that_waits_for_room_is_refused_when_the_peer_closes(
 ) -> None:
     network = MemoryNetwork()
     left, right = network.transport("a"), network.transport("b")
-    for _ in range(128):
+    for _ in range(256):
         await left.open_stream(right.local_address)
     with pytest.raises(ConnectionRefusedError):  # noqa: PT012  # raised by the child task
         async with _unwrapped() as nursery:

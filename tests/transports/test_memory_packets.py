@@ -127,12 +127,68 @@ async def test_a_packet_to_nobody_comes_back_as_a_refusal_after_the_round_trip(
 
 
 async def test_the_refusals_kept_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
-    sender = MemoryNetwork().transport("a")
-    for _ in range(3000):
-        sender.send_packet(b"x", Address("b", 7946))
+    network = MemoryNetwork()
+    sender = network.transport("a")
+    hosts = [f"b{number}" for number in range(200)]
+    for host in hosts:
+        await network.transport(host).aclose()
+        for _ in range(6):
+            sender.send_packet(b"x", Address(host, 7946))
     await trio.sleep(1)
     assert len(sender.refusals_nowait()) == 1024
-    assert sender.statistics().refused == 3000
+    assert sender.statistics().refused == 1200
+
+
+async def test_a_host_refuses_six_times_at_once_and_then_once_a_second(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = MemoryNetwork(latency=0.0)
+    one, two = network.transport("a"), network.transport("b")
+    nobody = Address("c", 7946)
+    await network.transport("c").aclose()
+    for _ in range(10):
+        one.send_packet(b"x", nobody)
+    two.send_packet(b"x", nobody)
+    assert len(one.refusals_nowait()) == 6
+    assert len(two.refusals_nowait()) == 1  # the limit is for each host that asks
+    for pause, told in ((0.5, 0), (0.625, 1), (0.5, 0), (3.5, 4), (60.0, 6)):
+        await trio.sleep(pause)
+        for _ in range(10):
+            one.send_packet(b"x", nobody)
+        assert len(one.refusals_nowait()) == told
+
+
+async def test_a_refusal_wakes_the_receiver_once(autojump_clock: trio.testing.MockClock) -> None:
+    network = MemoryNetwork(latency=0.1)
+    sender = network.transport("a")
+    nobody = Address("b", 7946)
+    with trio.move_on_after(0.1):
+        await sender.receive_packets()
+    sender.send_packet(b"x", nobody)
+    began = trio.current_time()
+    assert await sender.receive_packets() == []
+    assert trio.current_time() - began == pytest.approx(0.2)
+    with trio.move_on_after(60) as scope:
+        await sender.receive_packets()  # not fetched, and yet nobody is woken again
+    assert scope.cancelled_caught
+    assert sender.refusals_nowait() == [Refused(nobody)]
+
+
+async def test_a_refusal_wakes_a_receiver_that_waits_already(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = MemoryNetwork(latency=0.1)
+    sender = network.transport("a")
+    batches: list[object] = []
+
+    async def receive() -> None:
+        batches.append(await sender.receive_packets())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        sender.send_packet(b"x", Address("b", 7946))
+    assert batches == [[]]
 
 
 async def test_an_endpoint_that_closes_refuses_what_is_under_way(

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from trio_gossip.failures import DialFailure
-from trio_gossip.transport import DialError, Packet, Refused, Transport
+from trio_gossip.transport import DialError, Packet, Refused, Transport, abort_stream, nothing
 from trio_gossip_transports.encrypted_stream import EncryptedStream
 from trio_gossip_transports.keyring import Keyring, KeyringError
 from trio_gossip_transports.keyring_store import KeyringStore
@@ -25,7 +25,7 @@ from trio_gossip_transports.sealing.streams import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from trio.abc import Stream
 
@@ -167,7 +167,10 @@ class EncryptedTransport(Transport):
     async def receive_packets(self) -> list[Packet]:
         """Wait until a datagram came that is sealed as it should be."""
         while True:
-            packets = self._opened(await self._inner.receive_packets())
+            received = await self._inner.receive_packets()
+            if not received:
+                return received  # there are refusals
+            packets = self._opened(received)
             # Nothing but junk: look on without a turn of the event loop. Each of those has other
             # work in it, and what a flood does not let us read in time the kernel drops.
             packets = packets or self.receive_packets_nowait()
@@ -212,18 +215,24 @@ class EncryptedTransport(Transport):
             DialError: the peer has other keys or another label, or does not seal.
             OSError: the transport below could not open it.
         """
+        return await self.dial(address, peer_name, nothing)
+
+    async def dial(
+        self, address: Address, peer_name: str | None, connected: Callable[[], None]
+    ) -> Stream:
+        """As :meth:`open_stream`; tells when the transport below has its stream."""
         if self.send_plain:
-            return await self._open_plain(address, peer_name)
+            return await self._open_plain(address, peer_name, connected)
         ring = self._keyring.snapshot
         try:
-            return await self._open_sealed(address, peer_name)
+            return await self._open_sealed(address, peer_name, connected)
         except NewKeyringError as error:
             # What was given to a ring that has changed since is no news: it may come from before a
             # rotation, or from who has the key that was just removed, and held the answer back.
             if self._keyring.snapshot is ring:
                 self._take_over(error, address)
         try:
-            return await self._open_sealed(address, peer_name)
+            return await self._open_sealed(address, peer_name, nothing)  # it was told before
         except NewKeyringError as error:
             raise DialError(DialFailure.HANDSHAKE, f"{address} {error}, again") from error
 
@@ -234,8 +243,10 @@ class EncryptedTransport(Transport):
             raise DialError(DialFailure.HANDSHAKE, f"{address} {error}: {fault}") from None
         _log.warning("%s gave this node the keys of the cluster: it had been away", address)
 
-    async def _open_plain(self, address: Address, peer_name: str | None) -> Stream:
-        stream = await self._inner.open_stream(address, peer_name)
+    async def _open_plain(
+        self, address: Address, peer_name: str | None, connected: Callable[[], None]
+    ) -> Stream:
+        stream = await self._inner.dial(address, peer_name, connected)
         try:
             if self._plain_header:
                 await stream.send_all(self._plain_header)
@@ -243,12 +254,14 @@ class EncryptedTransport(Transport):
             await trio.aclose_forcefully(stream)
             raise DialError(DialFailure.RESET, f"{address} closed the stream at once") from error
         except BaseException:
-            await trio.aclose_forcefully(stream)
+            await abort_stream(stream)  # given up: a probe that waited in vain, more often than not
             raise
         return stream
 
-    async def _open_sealed(self, address: Address, peer_name: str | None) -> EncryptedStream:
-        inner = await self._inner.open_stream(address, peer_name)
+    async def _open_sealed(
+        self, address: Address, peer_name: str | None, connected: Callable[[], None]
+    ) -> EncryptedStream:
+        inner = await self._inner.dial(address, peer_name, connected)
         stream = self._sealed(inner, str(address), accepted=False)
         try:
             await stream.do_handshake()
@@ -262,7 +275,7 @@ class EncryptedTransport(Transport):
             await trio.aclose_forcefully(stream)
             raise DialError(DialFailure.RESET, f"{address}: {error}") from error
         except BaseException:
-            await trio.aclose_forcefully(stream)
+            await abort_stream(stream)  # given up: a probe that waited in vain, more often than not
             raise
         return stream
 

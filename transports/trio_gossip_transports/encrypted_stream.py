@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from trio.abc import HalfCloseableStream
 
+from trio_gossip.transport import abort_stream
 from trio_gossip_transports.guards import OneAtATime
 from trio_gossip_transports.sealing.memberlist_streams import PlainStreamError
 from trio_gossip_transports.sealing.streams import OPENER, SealedStreamError
@@ -205,6 +206,11 @@ class EncryptedStream(HalfCloseableStream):
             pass  # nobody is there to be told, or the last sending was given up half way
         finally:
             await self._inner.aclose()
+
+    async def abort(self) -> None:
+        """Close at once, and tell nobody. See :func:`trio_gossip.transport.abort_stream`."""
+        self._is_closed = True
+        await abort_stream(self._inner)
 
     def _check_open(self) -> None:
         if self._is_closed:

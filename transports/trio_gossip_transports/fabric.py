@@ -66,6 +66,9 @@ class Endpoint:
     """A heap by arrival; the sequence number keeps the order of equal ones. With each datagram its
     sender, and not only the address of it: another transport may have that by now."""
     refusals: list[tuple[float, int, Address]] = attrs.Factory(list[tuple[float, int, Address]])
+    """A heap by arrival."""
+    refused: list[Address] = attrs.Factory(list[Address])
+    """Those that have arrived, of which the receiver was told with an empty batch."""
     backlog: deque[tuple[MemoryStream, Address]] = attrs.Factory(
         deque[tuple[MemoryStream, Address]]
     )
@@ -145,12 +148,14 @@ class Fabric:
         """Tell ``sender`` after the way back, which may fail too, that nobody was at ``target``."""
         self.count("refused", sender)
         back = self.path(target.host, sender.address.host)
-        if back.cut_since is not None or len(sender.refusals) >= _REFUSALS_MAX:
+        kept = len(sender.refusals) + len(sender.refused)
+        if back.cut_since is not None or kept >= _REFUSALS_MAX:
             return
         told = back.plan_refusal(arrival)
         # What reopened the sender's address has asked nothing, so that nothing is answered to it.
         if told is not None and self.endpoints.get(sender.address) is sender:
             heappush(sender.refusals, (told, next(self.sequence), target))
+            sender.changed.notify()  # who sleeps until the next datagram is due wakes before
 
     def remove(self, endpoint: Endpoint) -> None:
         """Free an address. What is under way to it finds nobody; what waited there is lost."""

@@ -13,6 +13,10 @@ STREAM_BUFFER_BYTES: Final = 65_536
 """Bytes that one direction of a stream holds before its writer has to wait."""
 
 
+REFUSALS_BURST: Final = 6
+"""Refusals that a host sends to another at once; one a second after that. As Linux does."""
+
+
 class Signal:
     """Wakes whoever waits. A task can wait for several at once, which events cannot do."""
 
@@ -78,7 +82,16 @@ class Path:
     any order, so that a sequence shared by all would give each run another trace.
     """
 
-    __slots__ = ("_order", "_rng", "_stream_rng", "cut_since", "faults", "healed")
+    __slots__ = (
+        "_order",
+        "_refusals",
+        "_refusals_at",
+        "_rng",
+        "_stream_rng",
+        "cut_since",
+        "faults",
+        "healed",
+    )
 
     def __init__(self, faults: Faults, seed: object, source: str, target: str) -> None:
         self.faults = faults
@@ -86,6 +99,8 @@ class Path:
         """When it was cut, in seconds of trio's clock; None while it carries."""
         self.healed = Signal()
         self._order = -math.inf
+        self._refusals = float(REFUSALS_BURST)
+        self._refusals_at = 0.0
         self._rng = random.Random(f"{seed} packets {source}:{target}")
         self._stream_rng = random.Random(f"{seed} streams {source}:{target}")
 
@@ -113,12 +128,18 @@ class Path:
         return arrival
 
     def plan_refusal(self, now: float) -> float | None:
-        """Decide when the word that nobody listens gets back, or None if it is lost.
+        """Decide when the word that nobody listens gets back, or None if it is lost or if the
+        host has said so too often lately.
 
         It is no datagram of its sender, so that it keeps none of those waiting: it is planned
         ahead, when the datagram that it answers is sent.
         """
         draws = [self._rng.random() for _ in range(5)]
+        since, self._refusals_at = self._refusals_at, max(self._refusals_at, now)
+        self._refusals = min(REFUSALS_BURST, self._refusals + (self._refusals_at - since))
+        if self._refusals < 1.0:
+            return None
+        self._refusals -= 1.0
         return None if draws[0] < self.faults.loss else now + self._delay(draws[3])
 
     def _delay(self, draw: float) -> float:

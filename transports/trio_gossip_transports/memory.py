@@ -27,7 +27,8 @@ BATCH_PACKETS_MAX: Final = 32
 EPHEMERAL_PORTS: Final = range(49_152, 65_536)
 """Ports that nobody asks for by number: of dialled streams, and in place of port 0."""
 
-_BACKLOG: Final = 128
+_BACKLOG: Final = 256
+"""Streams that nobody has accepted yet; more dials wait for room, as with a kernel's queue."""
 
 
 class MemoryTransport(Transport):
@@ -73,13 +74,17 @@ class MemoryTransport(Transport):
         self._fabric.send(self._endpoint, data, address)
 
     async def receive_packets(self) -> list[Packet]:
-        """Sleep until a datagram is due, then return up to 32 that are."""
+        """Sleep until a datagram is due, then return up to 32 that are; none if a refusal is."""
         self._check_open()
         with self._receiving:
             await trio.lowlevel.checkpoint()
             while not (packets := self.receive_packets_nowait()):
-                until = self._endpoint.inbox[0][0] if self._endpoint.inbox else math.inf
-                await Signal.wait_any(self._endpoint.changed, until=until)
+                if self._has_new_refusals():
+                    break
+                due = [
+                    heap[0][0] for heap in (self._endpoint.inbox, self._endpoint.refusals) if heap
+                ]
+                await Signal.wait_any(self._endpoint.changed, until=min(due, default=math.inf))
             return packets
 
     def receive_packets_nowait(self) -> list[Packet]:
@@ -97,11 +102,18 @@ class MemoryTransport(Transport):
     def refusals_nowait(self) -> list[Refused]:
         """Return the addresses, at most 1,024, whose answer "nobody listens" has come back."""
         self._check_open()
+        self._has_new_refusals()
+        refused, self._endpoint.refused = self._endpoint.refused, []
+        return [Refused(address) for address in refused]
+
+    def _has_new_refusals(self) -> bool:
+        """Take those that have arrived out of the heap, so that each wakes the receiver once."""
         now = trio.current_time()
-        refused: list[Refused] = []
-        while self._endpoint.refusals and self._endpoint.refusals[0][0] <= now:
-            refused.append(Refused(heappop(self._endpoint.refusals)[2]))
-        return refused
+        refusals, refused = self._endpoint.refusals, self._endpoint.refused
+        before = len(refused)
+        while refusals and refusals[0][0] <= now:
+            refused.append(heappop(refusals)[2])
+        return len(refused) > before
 
     async def open_stream(self, address: Address, peer_name: str | None = None) -> MemoryStream:
         """Open a stream after one round trip; hangs while either direction is cut.
@@ -166,6 +178,7 @@ class MemoryTransport(Transport):
             self._fabric.remove(self._endpoint)
             self._endpoint.inbox.clear()
             self._endpoint.refusals.clear()
+            self._endpoint.refused.clear()
             self._endpoint.backlog.clear()
             for stream in list(self._endpoint.streams):
                 stream.close_now(is_reset=True)

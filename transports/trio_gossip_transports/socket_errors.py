@@ -7,6 +7,18 @@ import errno
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """This process or this host has no more files or memory: worth a pause before the next try."""
 
+BELATED = frozenset(
+    {
+        getattr(errno, name)
+        for name in (
+            *("EACCES", "ECONNREFUSED", "EHOSTDOWN", "EHOSTUNREACH", "EMSGSIZE", "ENETUNREACH"),
+            *("ENONET", "ENOPROTOOPT", "EOPNOTSUPP", "EPROTO"),
+        )
+        if hasattr(errno, name)
+    }
+)
+"""What an ICMP answer to an earlier datagram becomes: a call that fails with it did nothing yet."""
+
 # Linux hands errors of a new connection, and ICMP answers to earlier datagrams, to whoever calls
 # next. Not in the list: EBADF, ENOTSOCK, EINVAL, EFAULT. They mean that the socket itself is gone,
 # and to retry them would spin.

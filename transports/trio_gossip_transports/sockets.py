@@ -21,8 +21,9 @@ from trio_gossip_transports.advertising import find_advertised
 from trio_gossip_transports.binding import bind_both, is_dual, raise_receive_buffer
 from trio_gossip_transports.dialling import dial
 from trio_gossip_transports.guards import OneAtATime
+from trio_gossip_transports.refusals import ErrorQueue
 from trio_gossip_transports.socket_addresses import AddressBook, address_of
-from trio_gossip_transports.socket_errors import TRANSIENT, name_of
+from trio_gossip_transports.socket_errors import BELATED, TRANSIENT, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,9 @@ class SocketStatistics:
             send buffer was full; ``"EAFNOSUPPORT"``: an IPv6 address and an IPv4 socket;
             ``"EADDRNOTAVAIL"``: the address was no IP literal or had no valid port).
         receive_errors: transient errors absorbed while reading datagrams, by name.
+        refusals: answers that nobody listens where a datagram went (ICMP port unreachable); always
+            0 where the system does not tell.
+        refusals_dropped: those of them that found no room, or did not say whom they are about.
         accept_errors: transient errors absorbed while accepting streams, by name.
         receive_buffer: bytes that the kernel reports for ``SO_RCVBUF``. Linux doubles what was
             asked, for its own bookkeeping, and caps it at ``net.core.rmem_max``.
@@ -59,6 +63,8 @@ class SocketStatistics:
     bytes_received: int
     packets_dropped: Mapping[str, int]
     receive_errors: Mapping[str, int]
+    refusals: int
+    refusals_dropped: int
     streams_opened: int
     streams_accepted: int
     accept_errors: Mapping[str, int]
@@ -132,6 +138,7 @@ class SocketTransport(Transport):
         self._local = address_of(udp.getsockname())
         self._receive_buffer = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self._closed = trio.Event()
+        self._errors = ErrorQueue(udp)
         self._receiving = OneAtATime("another task is already receiving packets")
         self._accepter = Accepter(tcp, self._closed)
         self._dials: set[trio.CancelScope] = set()
@@ -177,9 +184,12 @@ class SocketTransport(Transport):
         try:
             try:
                 self._udp.sendto(data, target)
-            except ConnectionRefusedError:
-                # The answer to an earlier datagram, handed to this call, which sent nothing. Whose
-                # answer it is cannot be told here, so it is no refusal of `address`.
+            except OSError as error:
+                if error.errno not in BELATED:
+                    raise
+                # Perhaps the answer to an earlier datagram, handed to this call, which sent
+                # nothing. It is no word about `address`: whom it is about is in the queue.
+                self._errors.read()
                 self._udp.sendto(data, target)
         except OSError as error:
             self._packets_dropped[name_of(error)] += 1
@@ -195,7 +205,10 @@ class SocketTransport(Transport):
                 # The one await, and always a checkpoint. What is read after it is returned
                 # without another, so that a cancellation has nothing to lose.
                 await trio.lowlevel.wait_readable(self._udp)
-                if packets := self.receive_packets_nowait():  # or it was closed meanwhile
+                packets = self.receive_packets_nowait()  # or it was closed meanwhile
+                if not packets:
+                    self._errors.read()  # an error wakes as well; left in the queue, for ever
+                if packets or self._errors:
                     return packets
 
     def receive_packets_nowait(self) -> list[Packet]:
@@ -212,7 +225,9 @@ class SocketTransport(Transport):
             except OSError as error:
                 if error.errno not in TRANSIENT:
                     raise
-                self._receive_errors[name_of(error)] += 1
+                # What the queue has is told by it. Else the same error would be counted twice.
+                if not self._errors.read():
+                    self._receive_errors[name_of(error)] += 1
                 continue
             source = book.sources.get(raw) or book.find_source(raw)
             packets.append(Packet(data, source))
@@ -222,9 +237,11 @@ class SocketTransport(Transport):
         return packets
 
     def refusals_nowait(self) -> list[Refused]:
-        """Always empty: an unconnected UDP socket is not told who refused."""
+        """Addresses, at most 1,024 and each once, of which their host said that nobody listens
+        there. Only Linux tells; elsewhere it is always empty.
+        """
         self._check_open()
-        return []
+        return self._errors.take()
 
     async def open_stream(
         self, address: Address, peer_name: str | None = None
@@ -263,7 +280,9 @@ class SocketTransport(Transport):
             packets_received=self._packets_received,
             bytes_received=self._bytes_received,
             packets_dropped=MappingProxyType(dict(self._packets_dropped)),
-            receive_errors=MappingProxyType(dict(self._receive_errors)),
+            receive_errors=MappingProxyType(dict(self._receive_errors + self._errors.others)),
+            refusals=self._errors.refused,
+            refusals_dropped=self._errors.dropped,
             streams_opened=self._streams_opened,
             streams_accepted=self._accepter.accepted,
             accept_errors=MappingProxyType(dict(self._accepter.errors)),

@@ -156,6 +156,11 @@ class MemoryStream(HalfCloseableStream):
         self.close_now(is_reset=False)
         await trio.lowlevel.checkpoint()
 
+    async def abort(self) -> None:
+        """Close at once: the peer finds the stream broken, after what was sent."""
+        self.close_now(is_reset=True)
+        await trio.lowlevel.checkpoint()
+
     def close_now(self, *, is_reset: bool) -> None:
         """Close without waiting; with ``is_reset`` the peer finds the stream broken."""
         if self._is_closed:

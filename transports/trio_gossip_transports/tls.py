@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import attrs
 import trio
 
-from trio_gossip.transport import DialError, Packet, Refused, Transport
+from trio_gossip.transport import DialError, Packet, Refused, Transport, nothing
 from trio_gossip_transports.tls_accepting import TLSAccepter
 from trio_gossip_transports.tls_contexts import check_contexts
 from trio_gossip_transports.tls_faults import HandshakeError, TLSFault
@@ -18,7 +18,7 @@ from trio_gossip_transports.tls_packets import PacketPool, TLSPacketStatistics
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from trio_gossip.addresses import Address
     from trio_gossip.services.key_store import KeyStore
@@ -203,14 +203,24 @@ class TLSTransport(Transport):
             DialError: the peer is not somebody to talk to; the text says who and why.
             OSError: the transport below could not open it.
         """
-        stream = await self._dial(address, peer_name, self._known[1:])
+        return await self.dial(address, peer_name, nothing)
+
+    async def dial(
+        self, address: Address, peer_name: str | None, connected: Callable[[], None]
+    ) -> TLSStream:
+        """As :meth:`open_stream`; tells when the transport below has its stream."""
+        stream = await self._dial(address, peer_name, self._known[1:], connected)
         self._opened += 1
         return stream
 
     async def _dial(
-        self, address: Address, peer_name: str | None, protocols: tuple[str, ...]
+        self,
+        address: Address,
+        peer_name: str | None,
+        protocols: tuple[str, ...],
+        connected: Callable[[], None] = nothing,
     ) -> TLSStream:
-        inner = await self._inner.open_stream(address, peer_name)
+        inner = await self._inner.dial(address, peer_name, connected)
         context = self._client_context
         try:
             stream = await shake_hands(
@@ -257,7 +267,8 @@ class TLSTransport(Transport):
 
     def _accept_failed(self, source: Address, error: HandshakeError) -> None:
         _count(self._accept_faults, error)
-        self._tell(str(source), error)
+        if error.fault is not TLSFault.BROKEN:  # that is who gave up, as probes do: no fault here
+            self._tell(str(source), error)
 
     def _tell(self, peer: str, error: HandshakeError) -> None:
         """One line for a person, now and then."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import trio
 
+from trio_gossip.transport import abort_stream
 from trio_gossip_transports.tls_faults import HandshakeError, TLSFault, handshake_error
 from trio_gossip_transports.tls_stream import FAREWELL_SECONDS, TLSStream, names_of
 
@@ -104,8 +105,12 @@ async def shake_hands(
             await _send_alert(inner, keeper)
             raise handshake_error(error) from error
         _check_peer(names, wanted, require_name=require_name, differs=differs)
-    except BaseException:
-        await trio.aclose_forcefully(inner)
+    except BaseException as error:
+        # A dial that is given up is, more often than not, a probe that waited in vain.
+        if isinstance(error, trio.Cancelled) and not accepted:
+            await abort_stream(inner)
+        else:
+            await trio.aclose_forcefully(inner)
         raise
     return TLSStream(secured, names if require_name else (), carries_packets=agreed == ALPN_PACKETS)
 

@@ -31,6 +31,7 @@ class Inbox:
         self._has_packets = trio.Event()
         self._has_room = trio.Event()
         self._is_closed = False
+        self._is_woken = False
         self._busy = OneAtATime("another task is already receiving packets")
 
     def __len__(self) -> int:
@@ -47,7 +48,7 @@ class Inbox:
         self._has_packets.set()
 
     async def receive(self) -> list[Packet]:
-        """Wait for a packet, then return up to 32. A checkpoint.
+        """Wait for a packet, then return up to 32; none after :meth:`wake`. A checkpoint.
 
         Raises:
             trio.BusyResourceError: another task is in this call.
@@ -55,9 +56,10 @@ class Inbox:
         """
         with self._busy:
             await trio.lowlevel.checkpoint()
-            while not (packets := self.receive_nowait()):
+            while not (packets := self.receive_nowait()) and not self._is_woken:
                 self._has_packets = trio.Event()
                 await self._has_packets.wait()
+            self._is_woken = False
             return packets  # no await after they were taken: a cancelled call loses nothing
 
     def receive_nowait(self) -> list[Packet]:
@@ -73,6 +75,11 @@ class Inbox:
         if packets:
             self._has_room.set()
         return packets
+
+    def wake(self) -> None:
+        """Let the receiver return with what there is: there is other news to fetch."""
+        self._is_woken = True
+        self._has_packets.set()
 
     def close(self) -> None:
         """Wake who waits; nothing is received any more."""

@@ -253,6 +253,7 @@ class PacketPool:
         self._drop("unreachable", link.clear())
         if failure is DialFailure.REFUSED:
             self._refusals.append(Refused(link.address))
+            self.inbox.wake()
         self._rest(link)
         return None
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 
+from trio_gossip.transport import abort_stream
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -59,6 +61,11 @@ class TLSStream(trio.abc.Stream):
         """Close, and let the peer know that this is the end and no cut, if that goes quickly."""
         with trio.move_on_after(FAREWELL_SECONDS):
             await self._secured.aclose()
+
+    async def abort(self) -> None:
+        """Close at once, and tell nobody. See :func:`trio_gossip.transport.abort_stream`."""
+        await abort_stream(self._secured.transport_stream)
+        await trio.aclose_forcefully(self._secured)
 
 
 def names_of(certificate: Mapping[str, object] | None) -> tuple[str, ...]:

@@ -20,6 +20,9 @@ PARCEL_BYTES_MAX: Final = 64 * 1024
 ACCUSERS_MAX: Final = 9
 """Accusers that one accusation names; an array of the wire has at most 23 items."""
 
+EVIDENCE_MAX: Final = 2
+"""Highest number that stands for what somebody found who got no answer."""
+
 AGE_MS_MAX: Final = 600_000
 """Longest age of a suspicion that can be told: ten minutes."""
 

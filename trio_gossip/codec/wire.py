@@ -20,6 +20,7 @@ from trio_gossip.codec.messages import (
     ACCUSERS_MAX,
     AGE_MS_MAX,
     BUDGET_MS_MAX,
+    EVIDENCE_MAX,
     PARCEL_BYTES_MAX,
     Ack,
     Alive,
@@ -51,7 +52,6 @@ from trio_gossip.codec.summary import (
     ping_summary,
 )
 from trio_gossip.codec.version import WIRE_VERSION
-from trio_gossip.failures import Evidence
 
 PARTS_MAX: Final = 127
 """Messages in a packet; with the version, the array has a head of at most two bytes."""
@@ -210,9 +210,9 @@ def _alive(f: list[Any]) -> Alive:
     )
 
 
-def _evidence(value: object) -> int:
+def _evidence(value: object, least: int = 0) -> int:
     number = fields.uint8(value)
-    if number > max(Evidence):
+    if not least <= number <= EVIDENCE_MAX:
         raise DecodeError("field")
     return number
 
@@ -225,7 +225,8 @@ def _suspect(f: list[Any]) -> Suspect:
         suspect.others = tuple(
             (fields.name(f[at]), _evidence(f[at + 1])) for at in range(6, len(f), 2)
         )
-        if suspect.age > AGE_MS_MAX:
+        says_nothing = not (suspect.evidence or suspect.age or suspect.others)
+        if suspect.age > AGE_MS_MAX or says_nothing:
             raise DecodeError("field")
     return suspect
 
@@ -277,7 +278,7 @@ _DECODERS: Final[tuple[tuple[tuple[int, ...], Callable[[list[Any]], Message]], .
     ((5, 6), _ping),
     ((8,), _indirect_ping),
     ((3, 4), _ack),
-    ((2, 3), lambda f: Nack(fields.uint32(f[1]), _evidence(f[2]) if len(f) == 3 else 0)),
+    ((2, 3), lambda f: Nack(fields.uint32(f[1]), _evidence(f[2], 1) if len(f) == 3 else 0)),
     ((7,), _alive),
     ((4, *range(6, 5 + 2 * ACCUSERS_MAX, 2)), _suspect),
     ((4,), lambda f: Dead(fields.incarnation(f[1]), fields.name(f[2]), fields.name(f[3]))),

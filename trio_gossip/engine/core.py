@@ -305,6 +305,12 @@ class Engine(EngineView):
         self._parts.streams.accepted(exchange, source, names)
         return self._node.outbox.take()
 
+    def exchange_connected(self, exchange: ExchangeId, *, now: float) -> list[Output]:
+        """The peer's host took a connection that the engine asked for; before any handshake."""
+        self._begin(now)
+        self._parts.streams.connected(exchange)
+        return self._node.outbox.take()
+
     def exchange_opened(
         self, exchange: ExchangeId, names: tuple[str, ...] = (), *, now: float
     ) -> list[Output]:
@@ -391,9 +397,3 @@ class Engine(EngineView):
             raise LocalProtocolError(f"more than {COMMANDS_MAX} commands are under way")
         self._begin(now)
         commands[token] = None
-
-    def _active(self, name: str) -> Member:
-        member = self.member(name)
-        if member is None or not member.is_active:
-            raise LocalProtocolError(f"{name!r} is no alive or suspect member")
-        return member

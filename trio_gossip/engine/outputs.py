@@ -27,7 +27,9 @@ class SendPacket:
 
 @attrs.frozen(slots=True)
 class OpenExchange:
-    """Open a stream; answer with ``exchange_opened`` or ``exchange_failed``."""
+    """Open a stream; answer with ``exchange_opened`` or ``exchange_failed``. Before that say
+    ``exchange_connected`` when the peer's host took the connection, if it is known.
+    """
 
     exchange: ExchangeId
     address: Address
@@ -47,10 +49,14 @@ class SendFrame:
 class CloseExchange:
     """Close a stream after what was sent on it. With ``drain``, first send an end-of-file and
     read until the peer closes (bounded), so that a refusal is not lost to a reset.
+
+    With ``abort``, close it at once instead, whatever is still to be sent, and with a reset where
+    there is one: a probe is worth no ``TIME_WAIT``.
     """
 
     exchange: ExchangeId
     drain: bool = False
+    abort: bool = False
 
 
 @attrs.frozen(slots=True)

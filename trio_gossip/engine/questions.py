@@ -19,7 +19,7 @@ QUESTIONS_MAX: Final = 4096
 """Pings, relays and goodbyes that may wait for an answer at once."""
 
 OVER_MAX: Final = 256
-"""Ended questions to helpers that are remembered, so that what they still say counts as late and not
+"""Ended questions to helpers that are remembered: what they still say counts as late and not
 as forged; the one that ended first is forgotten."""
 
 Answered: TypeAlias = Callable[[int, "Address"], None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -21,6 +21,9 @@ class Session(ABC):
     A session speaks through the ``Streams`` that it was given; it ends with
     ``Streams.close`` or by being told that the stream is gone.
     """
+
+    aborts: ClassVar[bool] = False
+    """Its stream is closed at once and with a reset, however it ends: nothing of it is missed."""
 
     def opened(self, exchange: Exchange) -> None:
         """The stream that we dialled is open."""
@@ -51,8 +54,8 @@ class Exchange:
         patience: seconds without progress after which it is given up.
         accepted: True when the peer opened it.
         names: those that the peer may use, as the transport vouches; empty for any.
-        connected: whether the kernel at the other end took the connection.
         detail: what the transport said when it could not open it.
+        connected: the peer's host took the connection. Its process may stand still all the same.
     """
 
     id: ExchangeId
@@ -63,5 +66,5 @@ class Exchange:
     patience: float
     accepted: bool
     names: tuple[str, ...] = attrs.field(default=(), kw_only=True)
-    connected: bool = attrs.field(default=False, kw_only=True)
     detail: str = attrs.field(default="", kw_only=True)
+    connected: bool = attrs.field(default=False, kw_only=True)

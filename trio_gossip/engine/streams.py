@@ -74,9 +74,9 @@ class Streams:
         self._node.outbox.frame(exchange.id, frame, more=more)
 
     def close(self, exchange: Exchange, *, drain: bool = False) -> None:
-        """End an exchange after what was sent."""
+        """End an exchange after what was sent, or at once if its session is one that aborts."""
         self._forget(exchange)
-        self._node.outbox.close(exchange.id, drain=drain)
+        self._node.outbox.close(exchange.id, drain=drain, abort=exchange.session.aborts)
 
     def refuse(self, exchange: Exchange, reason: RefusalReason, text: str) -> None:
         """End an exchange and tell the peer why."""
@@ -135,6 +135,14 @@ class Streams:
             names=names,
         )
         self._register(exchange)
+
+    def connected(self, exchange_id: ExchangeId) -> None:
+        """The peer's host took the connection, which says nothing of the process there. It is no
+        progress either: what shakes hands has the patience of the whole dial.
+        """
+        exchange = self._open.get(exchange_id)
+        if exchange is not None:
+            exchange.connected = True
 
     def opened(self, exchange_id: ExchangeId, names: tuple[str, ...] = ()) -> None:
         """The stream is open."""
@@ -242,6 +250,8 @@ class Streams:
 
 class _PingSession(Session):
     """Our stream ping of a member."""
+
+    aborts = True
 
     def __init__(
         self,

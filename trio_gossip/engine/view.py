@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trio_gossip.engine.statistics import EngineStatistics
+from trio_gossip.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from trio_gossip.engine.clock import StallClock
@@ -35,6 +36,11 @@ class EngineView:
         """This node's own health; 0 is healthy."""
         return self._node.awareness.score
 
+    @property
+    def is_isolated(self) -> bool:
+        """Whether nobody answers this node any more, neither members nor helpers."""
+        return self._node.guard.isolated
+
     def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002 - public name
         """Alive and suspect members, this one included; with ``all`` also failed and left."""
         return tuple(entry.member for entry in self._node.table if all or entry.member.is_active)
@@ -43,6 +49,12 @@ class EngineView:
         """One member in whatever state, while it is in the table."""
         entry = self._node.table.get(name)
         return None if entry is None else entry.member
+
+    def _active(self, name: str) -> Member:
+        member = self.member(name)
+        if member is None or not member.is_active:
+            raise LocalProtocolError(f"{name!r} is no alive or suspect member")
+        return member
 
     def is_urgent(self, data: bytes) -> bool:
         """Whether a packet should be received before others that came with it: it begins with a
@@ -59,6 +71,7 @@ class EngineView:
             active=node.table.active,
             members=len(node.table),
             health_score=node.awareness.score,
+            isolated=node.guard.isolated,
             membership_queue=len(node.queue.membership),
             user_queue=len(node.queue.user),
             exchanges=len(self._parts.streams),

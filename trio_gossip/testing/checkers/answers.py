@@ -10,7 +10,13 @@ import attrs
 from trio_gossip.codec.messages import Ack, Alive, Dead, Ping, Suspect
 from trio_gossip.members import INCARNATION_MAX, OWN_JUMP_MAX, MemberState
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import engine_time, evidence_of, is_leaving, node_of
+from trio_gossip.testing.checkers.inside import (
+    engine_time,
+    evidence_of,
+    is_leaving,
+    is_private,
+    node_of,
+)
 from trio_gossip.testing.checkers.wire import PING, first_code, messages_of
 
 if TYPE_CHECKING:
@@ -101,7 +107,7 @@ class AnswersOwed(Checker):
 
     Only the first claim of a packet about each member is judged; an answer withheld, as one packet
     causes only so many and strangers get no more bytes than they send, is excused. Nothing is
-    demanded of a member that leaves.
+    demanded of a member that leaves, and no private suspicion is held against anybody.
     """
 
     name: ClassVar[str] = "answers-owed"
@@ -147,7 +153,9 @@ class AnswersOwed(Checker):
                 return held if kept and claim.incarnation <= held else 0
             evidence = evidence_of(process, claim.name)
             behind = evidence > claim.incarnation or (
-                evidence == claim.incarnation and row.state is not MemberState.ALIVE
+                evidence == claim.incarnation
+                and row.state is not MemberState.ALIVE
+                and not is_private(process, claim.name)
             )
             return evidence if behind else 0
         if (

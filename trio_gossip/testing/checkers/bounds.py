@@ -15,13 +15,17 @@ from trio_gossip.engine.sync import HELD_TABLES
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import (
+    attempts_of,
+    cases_of,
     engine_time,
+    graded_of,
     held_bytes_of,
     held_records_of,
     is_leaving,
     is_open_stream,
+    is_rechecked,
     node_of,
-    suspicions_of,
+    weighs,
 )
 
 if TYPE_CHECKING:
@@ -166,6 +170,9 @@ class TimersKept(_Looking):
     """What has to end has a timer: each suspicion, each failed or left row, each stream from the
     turn in which it is dialled; and a member that has not left goes on probing and exchanging
     tables. A suspicion is kept for exactly the suspects. No tolerance.
+
+    With the detector that weighs evidence both loops go on, each attempt has its next step, and who
+    accuses goes on asking. A suspicion needs no timer of its own while helpers are asked about it.
     """
 
     name: ClassVar[str] = "timers-kept"
@@ -191,18 +198,33 @@ class TimersKept(_Looking):
             member = entry.member
             if member.state is MemberState.SUSPECT:
                 suspects.append(member.name)
-                wanted.append(("suspicion", member.name))
+                if not is_rechecked(process, member.name):
+                    wanted.append(("suspicion", member.name))
             elif not member.is_active and member.name != process.name:
                 wanted.append(("reap", member.name))
         if not is_leaving(process):
-            wanted += [("probe_tick", 0), ("push_pull", 0), ("rejoin", 0)]
+            wanted += [*_loops(process), ("push_pull", 0), ("rejoin", 0)]
+        wanted += [("attempt", sequence) for sequence in attempts_of(process)]
+        wanted += [
+            ("reprobe", name)
+            for name, case in graded_of(process).items()
+            if process.name in case.found
+        ]
         missing = [f"{kind} {which}" for kind, which in wanted if (kind, which) not in node.timers]
         if missing:
             self.wrong(f"{process.name} has no timer for {', '.join(missing)}")
-        elif sorted(suspects) != sorted(suspicions_of(process)):
-            self.wrong(f"{process.name} suspects {suspects}, and keeps {suspicions_of(process)}")
+        elif sorted(suspects) != sorted(cases_of(process)):
+            self.wrong(f"{process.name} suspects {suspects}, and keeps {cases_of(process)}")
         else:
             self.ok()
+
+
+def _loops(process: Process) -> list[Key]:
+    """The timers of the probes that go on for ever."""
+    if not weighs(process):
+        return [("probe_tick", 0)]
+    loops = (process.config.ring_interval, process.config.scan_interval)
+    return [("probe_tick", loop) for loop, interval in enumerate(loops) if interval is not None]
 
 
 class CommandsComplete(_Looking):

@@ -56,10 +56,16 @@ from trio_gossip.testing.checkers.packets import (
 from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, NewsIsQueued
 from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
+from trio_gossip.testing.checkers.promises import (
+    BuriedComesBack,
+    GoneIsKnown,
+    OutagesForgiven,
+)
 from trio_gossip.testing.checkers.quiescence import Quiescence
 from trio_gossip.testing.checkers.repairing import MissedIsRepaired, SumsMatchTable
 from trio_gossip.testing.checkers.rotating import KeysChanged, KeysShared
 from trio_gossip.testing.checkers.rounds import AcksMatch, HealthScore, HelpersAsked
+from trio_gossip.testing.checkers.scanning import RingKept, ScanRate, SuspectsAsked
 from trio_gossip.testing.checkers.secrecy import AcceptedOnce, NoncesOnce, NothingInClear
 from trio_gossip.testing.checkers.spreading import (
     GossipFair,
@@ -67,6 +73,7 @@ from trio_gossip.testing.checkers.spreading import (
     NewsInFull,
     NoStaleNews,
 )
+from trio_gossip.testing.checkers.stages import HealthWeighed, StagesKept
 from trio_gossip.testing.checkers.state import (
     DeletedStaysDeleted,
     StateAgrees,
@@ -80,6 +87,8 @@ from trio_gossip.testing.checkers.telling import (
     ReapTime,
     VersionsWithoutGap,
 )
+from trio_gossip.testing.checkers.testimony import QuietKept, TestimonyHeard
+from trio_gossip.testing.checkers.verdicts import FinalPing, VerdictTime
 from trio_gossip.testing.checkers.weighing import AliveIsHeard, ClaimsWeighed
 from trio_gossip.testing.checkers.wire import (
     INDIRECT_PING,
@@ -115,6 +124,18 @@ ALL: Final[tuple[type[Checker], ...]] = (
     SuspicionDuration,
     ProbeRate,
     ProbeCoverage,
+    ScanRate,
+    RingKept,
+    SuspectsAsked,
+    StagesKept,
+    HealthWeighed,
+    VerdictTime,
+    FinalPing,
+    TestimonyHeard,
+    QuietKept,
+    OutagesForgiven,
+    GoneIsKnown,
+    BuriedComesBack,
     RelayInTime,
     SuspectIsTold,
     HelpersAsked,

@@ -128,8 +128,8 @@ class StatisticsMatch(Checker):
                 self.wrong(f"{process.name} tells of {event} again after {now - last:.1f} s")
             seen.told[key] = now
 
-    def lost(self, process: Process, data: bytes, address: Address, reason: str) -> None:
-        if reason == "nobody" and process in self._seen:
+    def refused(self, process: Process, address: Address) -> None:
+        if process in self._seen:
             due = self.simulation.schedule.now + PACKET_REFUSED_SECONDS
             self._seen[process].refusals.append((due, address))
 

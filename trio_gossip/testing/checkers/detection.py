@@ -21,6 +21,7 @@ from trio_gossip.testing.checkers.inside import (
     engine_time,
     is_leaving,
     suspicions_of,
+    weighs,
 )
 from trio_gossip.testing.checkers.ledger import Ledger
 from trio_gossip.testing.checkers.pace import Pace
@@ -178,7 +179,7 @@ class SuspicionDuration(Checker):
     N is what the observer counted at the start. At least: by the accusers that the engine names. At
     most: by those that packets brought while the observer counted them, and by its own failed
     probe, less the first. In engine time. It may be late by the lateness that is no stall yet, and
-    by what turns cost.
+    by what turns cost. ``verdict-time`` has the same for the detector that weighs evidence.
     """
 
     name: ClassVar[str] = "suspicion-duration"
@@ -192,6 +193,8 @@ class SuspicionDuration(Checker):
         self, process: Process, name: str, before: Member | None, after: Member | None
     ) -> None:
         key = (process, name)
+        if weighs(process):
+            return
         if after is not None and after.state is MemberState.SUSPECT:
             found = self._open.get(key)
             if found is None or found.incarnation != after.incarnation:
@@ -225,7 +228,7 @@ class SuspicionDuration(Checker):
             del self._open[key]
 
     def event(self, process: Process, event: Event) -> None:
-        if type(event) is not MemberFailed:
+        if type(event) is not MemberFailed or weighs(process):
             return
         found = self._open.pop((process, event.member.name), None)
         if event.reason is not Reason.SUSPICION_EXPIRED:

@@ -10,7 +10,15 @@ import attrs
 from trio_gossip.engine import CloseExchange, OpenExchange
 from trio_gossip.members import ALIVE_JUMP_MAX, FIRST_INCARNATION_MAX, Member, MemberState
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import evidence_of, is_leaving, is_verified, node_of
+from trio_gossip.testing.checkers.inside import (
+    attempts_of,
+    evidence_of,
+    is_leaving,
+    is_private,
+    is_verified,
+    node_of,
+    weighs,
+)
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
@@ -43,7 +51,9 @@ class ExchangeMerged(Checker):
 
     * a row at that incarnation or above, if the member is alive;
     * not an active one at that incarnation or below, if the member has left;
-    * not an alive one at that incarnation or below, if it is suspected or failed.
+    * not an alive one at that incarnation or below, if it is suspected or failed; with the detector
+      that weighs evidence it looks for itself instead: it asks that member now. Whom a side
+      suspects in private it tells as alive.
 
     Judged in the turn in which the opener of an exchange notes that it is done, as the other side
     merges before it sends its last frame. Rows are left out which a rule of the engine keeps
@@ -104,22 +114,25 @@ class ExchangeMerged(Checker):
             self._compare(process, one.ours, peer)
 
     def _compare(self, teller: Process, told: dict[str, Member], hearer: Process) -> None:
+        quiet = {name for name in told if is_private(teller, name)}
         for name, before in told.items():
             if name == hearer.name or before.address == hearer.address:
                 continue  # of itself it knows better, and nobody else lives where it lives
             if teller.engine.member(name) != before:
                 continue
-            fault = _fault(before, hearer)
+            fault = _fault(before, hearer, quiet)
             if fault is None:
                 self.ok()
             else:
                 self.wrong(f"{hearer.name} heard of {before} from {teller.name}, and {fault}")
 
 
-def _fault(told: Member, hearer: Process) -> str | None:
+def _fault(told: Member, hearer: Process, quiet: set[str]) -> str | None:
     """What a process that was told of ``told`` should not hold, or None."""
     row = hearer.engine.member(told.name)
     table = node_of(hearer).table
+    if told.state is MemberState.SUSPECT and told.name in quiet:
+        told = attrs.evolve(told, state=MemberState.ALIVE)
     if row is None:
         gone = table.tombstone(told.name, now=node_of(hearer).now) is not None
         missing = told.state is MemberState.ALIVE and told.incarnation <= FIRST_INCARNATION_MAX
@@ -132,8 +145,20 @@ def _fault(told: Member, hearer: Process) -> str | None:
         return None if known or far or told.address != row.address else f"holds {row}"
     if row.incarnation > told.incarnation:
         return None
+    if weighs(hearer) and told.state is not MemberState.LEFT and row.is_active:
+        return None if _looks(hearer, row) else f"does not ask {row}"
     wrong = row.is_active if told.state is MemberState.LEFT else row.state is MemberState.ALIVE
     return f"holds {row}" if wrong else None
+
+
+def _looks(process: Process, row: Member) -> bool:
+    """True when a process has a doubt about a member, or asks it now; or may not begin to."""
+    return (
+        row.state is MemberState.SUSPECT
+        or any(attempt.target.name == row.name for attempt in attempts_of(process).values())
+        or node_of(process).counters.get("looks_full", 0) > 0
+        or node_of(process).counters.get("questions_full", 0) > 0
+    )
 
 
 class JoinOutcome(Checker):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from trio_gossip.engine.tally import mark_of
+
 if TYPE_CHECKING:
     from trio_gossip.config import Config
 
@@ -36,6 +38,12 @@ def transmit_limit(config: Config, n: int) -> int:
         digits += 1
     limit = config.retransmit_mult * digits
     return max(limit, config.transmit_floor) if config.eager_copies else limit
+
+
+def lossy_limit(config: Config, n: int) -> int:
+    """The same for a member to which many probes say that packets get lost."""
+    limit = transmit_limit(config, n)
+    return max(limit, config.lossy_transmit_floor) if config.eager_copies else limit
 
 
 def gossip_pause(config: Config) -> float:
@@ -74,10 +82,61 @@ def walk_probes(n: int) -> int:
     return 2 * max(n - 1, 1)
 
 
+def attempt_seconds(config: Config) -> float:
+    """Longest attempt to reach a member, of a healthy process: the question, and three times two
+    timeouts for helpers (``docs/detector``).
+    """
+    return 7 * config.rto_ceil + 0.03
+
+
+def graded_seconds(
+    config: Config, evidence: int, confirmed: int, wanted: int, health: int
+) -> float:
+    """How long a suspicion lasts that evidence has led to (``docs/detector``).
+
+    Args:
+        config: the floors.
+        evidence: 0 silent, 1 stalled, 2 refused.
+        confirmed: accusers beside the first.
+        wanted: confirmations after which nothing more is gained; 0 with two members.
+        health: the score of who waits.
+    """
+    floors = {0: config.floor_silent, 1: config.floor_stalled, 2: config.floor_refused}
+    floor = floors[evidence] * (health + 1)
+    if evidence == 2:
+        return floor
+    if wanted == 0:
+        return floor * config.solo_factor
+    most = config.max_factor * max(config.floor_silent * (health + 1), floor)
+    logarithm = math.log(min(confirmed, wanted) + 1, wanted + 1)
+    return max(floor, most - (most - floor) * logarithm)
+
+
+def age_max(config: Config) -> float:
+    """The oldest that a suspicion is believed to be: it was kept quiet, and confirmed by a few
+    timeouts of asking.
+    """
+    return config.quiet + 4 * config.rto_ceil
+
+
+def graded_longest(config: Config) -> float:
+    """The longest suspicion to reckon with: hardly anybody confirms it, or the process was paused
+    before it was gone.
+    """
+    return config.max_factor * config.floor_silent + config.floor_stalled
+
+
 def detection_probes(config: Config, n: int) -> float:
     """Healthy probe intervals in which a process finds out alone that a member is gone: it meets it
     within two walks, its probe fails, nobody confirms.
+
+    By evidence: it meets it in its scan, suspects it in private, has that confirmed at the third
+    try, and waits for long.
     """
+    if config.detector == "evidence":
+        private = config.quiet + 3 * (attempt_seconds(config) + 2 * config.reprobe)
+        seconds = attempt_seconds(config) + private + graded_longest(config)
+        return walk_probes(n) + SLACK_PROBES + seconds / config.scan_interval
     _, longest = suspicion_range(config, n)
     return walk_probes(n) + SLACK_PROBES + longest / config.probe_interval
 
@@ -105,7 +164,8 @@ def settle_seconds(config: Config, n: int) -> float:
     missed the news of a living member exchanges tables with a random peer, which may have missed
     them too: two exchanges. Both end in a refutation or a death that has to spread.
     """
-    alone = detection_probes(config, n) * config.probe_interval
+    interval = config.scan_interval if config.detector == "evidence" else config.probe_interval
+    alone = detection_probes(config, n) * interval
     return max(alone, repair_seconds(config, n)) + SPREAD_SECONDS
 
 
@@ -119,3 +179,38 @@ def heal_seconds(config: Config) -> float:
     the faults have ended.
     """
     return 6 * 1.5 * config.rejoin_interval
+
+
+def ring_order(me: str, names: list[str]) -> list[str]:
+    """Members as they follow ``me`` when all stand in a ring by the hash of their names."""
+    here = (mark_of(me), me)
+    return sorted(names, key=lambda name: ((mark_of(name), name) < here, mark_of(name), name))
+
+
+def class_of(found: list[int], wanted: int) -> int:
+    """What the findings of accusers make of a silence: 2 refused, 1 stalled, 0 silent. Refused
+    needs two of them where a third member could confirm.
+    """
+    if found.count(2) >= (2 if wanted else 1):
+        return 2
+    return 1 if 1 in found else 0
+
+
+def known_seconds(config: Config, *, host: bool) -> float:
+    """When all know that one member is gone, of a cluster to which nothing else happens.
+
+    The one before it asks it within an interval; if packets are lost, the next time. Then helpers
+    are asked, the floor passes, and the news spreads.
+    """
+    found = 2 * (config.ring_interval or 0.0) + 2 * config.rto_ceil
+    if config.kernel_evidence and config.stream_pings and not host:
+        return found + config.floor_refused
+    return found + config.floor_silent + config.min_public + SPREAD_SECONDS
+
+
+def back_seconds(config: Config) -> float:
+    """When a member that most hold failed is counted by all again: it asks one of them in its next
+    two intervals, and its refutation spreads.
+    """
+    interval = max(config.scan_interval, config.ring_interval or 0.0)
+    return 2 * interval + 2 * config.rto_ceil + SPREAD_SECONDS

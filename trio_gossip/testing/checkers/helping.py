@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from trio_gossip.codec.messages import Ack, Nack, Suspect
+from trio_gossip.codec.messages import Ack, Nack, Ping, Suspect
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import (
+    cases_of,
     engine_time,
+    is_private,
+    is_relayed,
     node_of,
-    suspicions_of,
+    weighs,
 )
 from trio_gossip.testing.checkers.wire import ANSWERS, PING, first_code, messages_of
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
 
+NACK_SHARE: Final = 0.8
+"""Of its time after which a helper that weighs evidence says that it got no answer."""
+
 PINGS_FEW: Final = 10
 """Pings of suspects in a run from which on it is judged whether they were told."""
 
@@ -30,7 +36,8 @@ class SuspectIsTold(Checker):
     """A probe of a suspect tells it that it is suspected, so that it can refute at once
     (Lifeguard's buddy system). Of all pings of suspects that are no answer to anything, half at
     least carry the accusation: those for the application do not. Not counted are pings of an
-    address that the member has left, which a takeover asks. Judged from ten on.
+    address that the member has left, which a takeover asks, pings for others, and of suspects
+    that are so in private. Judged from ten on.
     """
 
     name: ClassVar[str] = "suspect-is-told"
@@ -48,10 +55,13 @@ class SuspectIsTold(Checker):
         self._answering = False
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
-        if self._answering or not suspicions_of(process) or first_code(data) != PING:
+        if self._answering or not cases_of(process) or first_code(data) != PING:
             return
         name = node_of(process).table.name_at(address)
-        if name is None or name not in suspicions_of(process):
+        if name is None or name not in cases_of(process) or is_private(process, name):
+            return
+        ping = messages_of(data)[0]
+        if isinstance(ping, Ping) and is_relayed(process, ping.sequence):
             return
         present = self.simulation.processes.get(name)
         if present is None or present.address == address:  # else it may be a takeover that asks
@@ -108,7 +118,8 @@ class RelayInTime(Checker):
         helper, request, source, refused = self._request
         self._request = None
         if helper is process and request.target != process.name and _refused(process) == refused:
-            due = engine_time(process) + request.budget / 1000 + process.config.stall_threshold
+            seconds = request.budget / 1000 * (NACK_SHARE if weighs(process) else 1.0)
+            due = engine_time(process) + seconds + process.config.stall_threshold
             self._open.setdefault(process, {})[source, request.sequence] = due
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from trio_gossip.codec.messages import Dead, Leave, Suspect
 from trio_gossip.members import INCARNATION_JUMP_MAX, OWN_JUMP_MAX, MemberState
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import engine_time, evidence_of
+from trio_gossip.testing.checkers.inside import engine_time, evidence_of, weighs
 from trio_gossip.testing.checkers.ledger import Ledger, content_of
 
 if TYPE_CHECKING:
@@ -60,17 +60,41 @@ class IncarnationMonotone(Checker):
 
 class ClaimOrder(Checker):
     """At one incarnation alive gives way to suspect, suspect to failed and failed to left, and
-    never the other way (SWIM section 4.2). No tolerance.
+    never the other way (SWIM section 4.2).
+
+    Only a suspicion of which nobody was told may end so, with the detector that weighs evidence:
+    no accusation of that incarnation has gone to anybody but the suspect since it began.
     """
 
     name: ClassVar[str] = "claim-order"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._told: dict[tuple[Process, str], int] = {}
+
+    def news_sent(
+        self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
+    ) -> None:
+        for message in messages:
+            if isinstance(message, Suspect):
+                row = process.engine.member(message.name)
+                if row is not None and row.address != address:
+                    self._told[process, message.name] = message.incarnation
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
     ) -> None:
         if before is None or after is None or before.incarnation != after.incarnation:
             return
-        if RANKS[after.state] < RANKS[before.state]:
+        if before.state is MemberState.ALIVE:
+            self._told.pop((process, name), None)
+        if (
+            (before.state, after.state) == (MemberState.SUSPECT, MemberState.ALIVE)
+            and weighs(process)
+            and self._told.get((process, name), -1) < after.incarnation
+        ):
+            self.ok()
+        elif RANKS[after.state] < RANKS[before.state]:
             self.wrong(
                 f"{process.name}: {name} went from {before.state} back to {after.state}"
                 f" at {after.incarnation}"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trio_gossip.engine.graded import GradedSuspicion
+from trio_gossip.engine.inquiry import Inquiry
+from trio_gossip.engine.scanner import Scanner
 from trio_gossip.engine.suspicion import Suspicion
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
+    from trio_gossip.engine.attempt import Attempt
     from trio_gossip.engine.clock import StallClock
+    from trio_gossip.engine.judging import Case
     from trio_gossip.engine.node import Node
     from trio_gossip.testing.simulation.process import Process
 
@@ -21,10 +26,56 @@ def node_of(process: Process) -> Node:
     return process.engine._node  # pyright: ignore[reportPrivateUsage] - see above
 
 
+def weighs(process: Process) -> bool:
+    """True when a process finds failures by evidence, False when by the rules of memberlist."""
+    return process.config.detector == "evidence"
+
+
+def cases_of(process: Process) -> dict[str, Case]:
+    """The suspicions that an engine keeps, by suspect, whatever its rules."""
+    return process.engine._parts.claims.suspicions  # pyright: ignore[reportPrivateUsage]
+
+
 def suspicions_of(process: Process) -> dict[str, Suspicion]:
     """The suspicions that an engine keeps by the rules of memberlist, by suspect."""
-    kept = process.engine._parts.claims.suspicions  # pyright: ignore[reportPrivateUsage]
+    kept = cases_of(process)
     return {name: case for name, case in kept.items() if isinstance(case, Suspicion)}
+
+
+def graded_of(process: Process) -> dict[str, GradedSuspicion]:
+    """The suspicions that an engine keeps by evidence, by suspect."""
+    kept = cases_of(process)
+    return {name: case for name, case in kept.items() if isinstance(case, GradedSuspicion)}
+
+
+def is_private(process: Process, name: str) -> bool:
+    """True while a process suspects ``name`` and nobody else was told."""
+    case = cases_of(process).get(name)
+    return case is not None and case.private
+
+
+def is_rechecked(process: Process, name: str) -> bool:
+    """True while helpers are asked about a suspect that nobody was told of."""
+    judge = process.engine._parts.claims.judge  # pyright: ignore[reportPrivateUsage]
+    return isinstance(judge, Inquiry) and name in judge._recheck._running  # pyright: ignore[reportPrivateUsage]
+
+
+def attempts_of(process: Process) -> dict[int, Attempt]:
+    """What a process does to reach members now, by sequence number."""
+    scanner = process.engine._parts.prober  # pyright: ignore[reportPrivateUsage]
+    if not isinstance(scanner, Scanner):
+        return {}
+    return scanner._attempts._open  # pyright: ignore[reportPrivateUsage]
+
+
+def is_relayed(process: Process, sequence: int) -> bool:
+    """True while a process asks this question for another member."""
+    return sequence in process.engine._parts.relay._open  # pyright: ignore[reportPrivateUsage]
+
+
+def is_isolated(process: Process) -> bool:
+    """True while a process takes itself for cut off."""
+    return node_of(process).guard.isolated
 
 
 def is_verified(process: Process, name: str) -> bool:

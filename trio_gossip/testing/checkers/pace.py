@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from trio_gossip.testing.checkers.inside import active_of, engine_time, node_of
+from trio_gossip.testing.checkers.inside import active_of, engine_time, node_of, weighs
 
 if TYPE_CHECKING:
     from trio_gossip.testing.simulation.process import Process
@@ -18,6 +18,7 @@ class _Pace:
     time: float
     score: int
     intervals: float = 0.0
+    skipped: int = 0
     peak: int = 1
     away: bool = False
 
@@ -28,6 +29,9 @@ class Pace:
     Engine time, so that a paused process owes nothing; divided by the health score plus one, as a
     process that hears badly takes so much longer for a probe (Lifeguard). Who has left probes
     nobody until it comes back. Brought up to date by :meth:`step`, once a second.
+
+    With the detector that weighs evidence these are intervals of its scan, less those that were
+    left out because a former attempt went on.
     """
 
     def __init__(self) -> None:
@@ -40,8 +44,11 @@ class Pace:
             pace = self._of(process)
             score = max(pace.score, node.awareness.score)
             if not pace.away:
-                seconds = node.now - pace.time
-                pace.intervals += seconds / process.config.probe_interval / (1 + score)
+                interval = _interval(process)
+                skipped = node.counters.get("probe_skipped", 0)
+                passed = (node.now - pace.time) / interval / (1 + score)
+                pace.intervals += max(0.0, passed - skipped + pace.skipped)
+                pace.skipped = skipped
             pace.away = node.leaving
             pace.time = node.now
             pace.score = node.awareness.score
@@ -64,3 +71,8 @@ class Pace:
     def forget(self, process: Process) -> None:
         """A process has ended."""
         self._paces.pop(process, None)
+
+
+def _interval(process: Process) -> float:
+    config = process.config
+    return config.scan_interval if weighs(process) else config.probe_interval

@@ -15,9 +15,12 @@ from trio_gossip.testing.checkers.expected import push_pull_seconds
 from trio_gossip.testing.checkers.inside import (
     active_of,
     engine_time,
+    is_isolated,
     is_leaving,
+    is_private,
     is_queued,
     node_of,
+    weighs,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +53,9 @@ class NewsIsQueued(Checker):
     added or has changed, news of that member is queued, or was sent in that turn already.
 
     Not demanded of the first row, one's own; of a process that leaves, or counts nobody else; nor
-    when news was dropped as the queue was full, or was too large for a packet.
+    when news was dropped as the queue was full, or was too large for a packet. Nor of a suspicion
+    that is private, and of its end without a refutation; nor of what a process that takes itself
+    for cut off holds against others.
     """
 
     name: ClassVar[str] = "news-is-queued"
@@ -67,7 +72,11 @@ class NewsIsQueued(Checker):
         if self._process is not process:
             self._process = process
             self._changed.clear()
-        if after is None or (before is None and name == process.name):
+        if (
+            after is None
+            or (before is None and name == process.name)
+            or (weighs(process) and _is_private_change(process, before, after))
+        ):
             self._changed.pop(name, None)
         else:
             self._changed[name] = None
@@ -96,6 +105,19 @@ class NewsIsQueued(Checker):
                 self.ok()
             else:
                 self.wrong(f"{process.name} holds {process.engine.member(name)} and tells nobody")
+
+
+def _is_private_change(process: Process, before: Member | None, after: Member) -> bool:
+    """True when a row has changed of which nobody is told."""
+    if after.state is MemberState.SUSPECT and is_private(process, after.name):
+        return True
+    if after.state is not MemberState.ALIVE:
+        return is_isolated(process)
+    return (
+        before is not None
+        and before.incarnation == after.incarnation
+        and before.state is MemberState.SUSPECT
+    )
 
 
 @attrs.define

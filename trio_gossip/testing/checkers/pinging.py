@@ -10,8 +10,9 @@ import attrs
 
 from trio_gossip.codec.messages import Ack, Alive, Ping
 from trio_gossip.events import MemberSuspected, Reason
+from trio_gossip.failures import Evidence
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import engine_time, is_verified, node_of
+from trio_gossip.testing.checkers.inside import engine_time, is_verified, node_of, weighs
 from trio_gossip.testing.checkers.wire import PING, first_code, messages_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
+
+EVIDENT_ROUND: Final = 1.6
+"""Timeouts until helpers send their nacks: four fifths of the two that they are given."""
 
 PINGS_KEPT: Final = 64
 """Pings of one target that are remembered; the oldest are forgotten."""
@@ -86,6 +90,11 @@ class AccusedWasAsked(Checker):
     plus one (Lifeguard section IV-A). A member that spoke up meanwhile is not accused anew.
 
     Any ping of the member may have begun the round. Engine time; no tolerance beyond rounding.
+
+    With the detector that weighs evidence a whole round is ``EVIDENT_ROUND`` shortest timeouts:
+    until helpers say that they were not answered either. It ends at once where the process is
+    gone, as its host says. And a doubt of others may be about a higher incarnation than the one
+    that was asked.
     """
 
     name: ClassVar[str] = "accused-was-asked"
@@ -93,6 +102,13 @@ class AccusedWasAsked(Checker):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._pings: dict[Process, dict[str, deque[_Sent]]] = {}
+        self._before: dict[tuple[Process, str], int] = {}
+
+    def changed(
+        self, process: Process, name: str, before: Member | None, after: Member | None
+    ) -> None:
+        if before is not None and weighs(process):
+            self._before[process, name] = before.incarnation
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
         if first_code(data) != PING:
@@ -102,6 +118,8 @@ class AccusedWasAsked(Checker):
         if row is not None:
             score = node_of(process).awareness.score
             seconds = process.config.probe_interval * (1 + score)
+            if weighs(process):
+                seconds = EVIDENT_ROUND * process.config.rto_floor
             sent = _Sent(engine_time(process), seconds, row.incarnation)
             pings = self._pings.setdefault(process, {})
             pings.setdefault(row.name, deque(maxlen=PINGS_KEPT)).append(sent)
@@ -113,17 +131,24 @@ class AccusedWasAsked(Checker):
             return  # an accusation of an own former life, or an own old one, that came back
         member = event.member
         now = engine_time(process) + ROUNDING
+        asked = self._before.get((process, member.name), member.incarnation)
         pings = self._pings.get(process, {}).get(member.name, ())
+        is_gone = event.evidence is Evidence.REFUSED
         if any(
-            ping.incarnation == member.incarnation and now >= ping.time + ping.seconds
+            ping.incarnation == asked and (is_gone or now >= ping.time + ping.seconds)
             for ping in pings
         ):
             self.ok()
         else:
-            self.wrong(f"{process.name} accused {member} without a whole round of asking it")
+            self.wrong(
+                f"{process.name} accused {member} without a whole round of asking it,"
+                f" by {event.testimony}"
+            )
 
     def ended(self, process: Process, how: str) -> None:
         self._pings.pop(process, None)
+        for key in [key for key in self._before if key[0] is process]:
+            del self._before[key]
 
 
 class MovedWasAsked(Checker):

@@ -10,7 +10,7 @@ import attrs
 from trio_gossip.codec.messages import Alive
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.expected import SLACK_PROBES, walk_probes
-from trio_gossip.testing.checkers.inside import active_of, engine_time, is_leaving
+from trio_gossip.testing.checkers.inside import active_of, engine_time, is_leaving, weighs
 from trio_gossip.testing.checkers.pace import Pace
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class ProbeRate(Checker):
     Counted are pings in windows of eight intervals. Those for others (one for each request), of the
     application (one for each command) and of addresses that a name has left, or is said to have
     (three for each row that changed, or is not where its member is), may come on top. Two less
-    than one in two healthy intervals is too few.
+    than one in two healthy intervals is too few. ``scan-rate`` has the same for the detector that
+    weighs evidence.
     """
 
     name: ClassVar[str] = "probe-rate"
@@ -95,6 +96,8 @@ class ProbeRate(Checker):
     def tick(self) -> None:
         self._pace.step(self.simulation)
         for process in self.simulation.processes.values():
+            if weighs(process):
+                continue
             if is_leaving(process):
                 self._windows.pop(process, None)  # it may come back, and begin anew
                 continue

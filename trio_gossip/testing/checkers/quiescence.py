@@ -172,7 +172,7 @@ class Quiescence(AfterFaults):
         if any(len(node_of(process).queue) for process in processes) or not self.agree():
             return False
         if any(
-            len({process.state.replica(plane).digest for process in processes}) > 1
+            len({process.state.planes[plane].digest for process in processes}) > 1
             for plane in Plane
         ):
             return False

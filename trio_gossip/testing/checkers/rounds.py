@@ -10,7 +10,7 @@ import attrs
 from trio_gossip.codec.messages import Ack, IndirectPing, Nack
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import is_leaving, is_open_question, node_of
+from trio_gossip.testing.checkers.inside import is_leaving, is_open_question, node_of, weighs
 from trio_gossip.testing.checkers.wire import (
     INDIRECT_PING,
     carries_news,
@@ -57,6 +57,7 @@ class HelpersAsked(Checker):
     ``SURE_SHARE`` of many rows are possible, random draws may find fewer than there are.
     That nobody was asked is judged over all failed probes of a run, from four on, of processes
     that know ``POSSIBLE_FEW`` alive members when the round ends: half at most may go without.
+    ``stages-kept`` has the same for the detector that weighs evidence.
     """
 
     name: ClassVar[str] = "helpers-asked"
@@ -71,7 +72,7 @@ class HelpersAsked(Checker):
         self._alone = 0
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
-        if first_code(data) != INDIRECT_PING:
+        if first_code(data) != INDIRECT_PING or weighs(process):
             return
         request = messages_of(data)[0]
         if not isinstance(request, IndirectPing):
@@ -96,6 +97,8 @@ class HelpersAsked(Checker):
             if self._changed is not process:
                 self._count(process, request)
         self._changed = None
+        if weighs(process):
+            return
         failed = node_of(process).counters.get("probe_failed", 0)
         if failed != self._failed.get(process, 0):
             self._failed[process] = failed
@@ -140,7 +143,8 @@ class HealthScore(Checker):
     stall. Between 0 and ``awareness_max - 1``.
 
     An outbid former life may or may not count as a refutation. Turns with several such things,
-    beside a stall, are not judged.
+    beside a stall, are not judged. ``health-weighed`` has the same for the detector that weighs
+    evidence.
     """
 
     name: ClassVar[str] = "health-score"
@@ -151,7 +155,7 @@ class HealthScore(Checker):
         self._last: dict[Process, tuple[int, int, int, int, int]] = {}
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
-        if first_code(data) == INDIRECT_PING:
+        if first_code(data) == INDIRECT_PING and not weighs(process):
             request = messages_of(data)[0]
             if isinstance(request, IndirectPing):
                 found = self._rounds.get(process)
@@ -168,6 +172,8 @@ class HealthScore(Checker):
                 found.helpers[source] = True
 
     def turned(self, process: Process, outputs: list[Output]) -> None:
+        if weighs(process):
+            return
         node = node_of(process)
         get = node.counters.get
         now = (

@@ -13,7 +13,13 @@ from trio_gossip.events import Delivery, MessageReceived
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.expected import gossip_pause, transmit_limit
-from trio_gossip.testing.checkers.inside import active_of, engine_time, is_leaving, node_of
+from trio_gossip.testing.checkers.inside import (
+    active_of,
+    engine_time,
+    is_leaving,
+    is_private,
+    node_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +68,8 @@ class NewsInFull(Checker):
     delivers or begins. Judged when its queue is empty, unless the row has changed again: newer
     news replaces older.
 
-    Claims that are sent directly count as well, except introductions. Not judged: who is leaving,
+    Claims that are sent directly count as well, except introductions. That somebody is suspected in
+    private, or is not any more, is no news. Not judged: who is leaving,
     has dropped a broadcast, or had news that fits no packet, and all once strangers have spoken.
     """
 
@@ -91,6 +98,8 @@ class NewsInFull(Checker):
     ) -> None:
         telling = self._of(process)
         telling.lowest = min(telling.lowest, active_of(process))
+        if before is not None and after is not None and _is_private(process, before, after):
+            return
         if before is not None:
             telling.pieces.pop((name, before.incarnation), None)
         if after is not None and after.state is MemberState.ALIVE:
@@ -153,6 +162,13 @@ class NewsInFull(Checker):
                     self.ok()
                 elif not dropped or len(piece) == 2:
                     self.wrong(f"{process.name} told {piece} {count} times, {limit} are due")
+
+
+def _is_private(process: Process, before: Member, after: Member) -> bool:
+    """True for a change between alive and suspect at one incarnation of which nobody is told."""
+    if before.incarnation != after.incarnation or not (before.is_active and after.is_active):
+        return False
+    return after.state is MemberState.ALIVE or is_private(process, after.name)
 
 
 class GossipKept(Checker):

@@ -18,11 +18,14 @@ from trio_gossip.members import (
 from trio_gossip.testing.checkers.answers import first_claims
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import (
+    cases_of,
     engine_time,
     evidence_of,
+    graded_of,
     is_leaving,
     node_of,
     suspicions_of,
+    weighs,
 )
 from trio_gossip.testing.checkers.ledger import Ledger
 
@@ -45,6 +48,8 @@ class _Weighed:
     evidence: int
     known_accuser: bool
     accusers: tuple[str, ...]
+    credible: frozenset[str]
+    """Accusers of that member in the packet whose word counts, where evidence is weighed."""
 
 
 class ClaimsWeighed(Checker):
@@ -55,6 +60,10 @@ class ClaimsWeighed(Checker):
     accuser that is no active member confirms nothing. A claim above any incarnation that can
     be plausible (``members.*_JUMP_MAX``) changes nothing (memberlist 358). And whatever is claimed,
     nobody else lives at a process's own address.
+
+    With the detector that weighs evidence an accusation has several accusers, of which none counts
+    that is failed or left here, is the accused, or is the process itself; nor a further one that is
+    unknown. One without any that counts changes nothing, and those that do not are not noted.
 
     Only the first claim of a packet about each member is judged.
     """
@@ -70,7 +79,17 @@ class ClaimsWeighed(Checker):
         self, process: Process, messages: Sequence[Message], data: bytes, source: Address
     ) -> None:
         self._process = process
-        self._weighed = [self._weigh(process, claim, source) for claim in first_claims(messages)]
+        credible: dict[str, set[str]] = {}
+        for message in messages if weighs(process) else ():
+            if isinstance(message, Suspect):
+                said = credible.setdefault(message.name, set())
+                said |= _credible(process, message)
+                # A nack in the same packet may have led to an accusation of our own.
+                said.add(node_of(process).table.name_at(source) or "")
+        self._weighed = [
+            self._weigh(process, claim, source, frozenset(credible.get(claim.name, ())))
+            for claim in first_claims(messages)
+        ]
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
@@ -79,16 +98,20 @@ class ClaimsWeighed(Checker):
             self.wrong(f"{process.name} holds {after} at its own address")
 
     @staticmethod
-    def _weigh(process: Process, claim: Claim, source: Address) -> _Weighed:
-        suspicion = suspicions_of(process).get(claim.name)
+    def _weigh(
+        process: Process, claim: Claim, source: Address, credible: frozenset[str]
+    ) -> _Weighed:
+        suspicion = cases_of(process).get(claim.name)
         accuser = None if isinstance(claim, Alive) else process.engine.member(claim.accuser)
+        accusers = () if suspicion is None else _accusers(process, claim.name)
         return _Weighed(
             claim,
             source,
             process.engine.member(claim.name),
             evidence_of(process, claim.name),
             accuser is not None and accuser.is_active,
-            () if suspicion is None else tuple(suspicion.accusers),
+            accusers,
+            credible,
         )
 
     def taken(self, process: Process) -> None:
@@ -116,6 +139,14 @@ class ClaimsWeighed(Checker):
             return ""
         if claim.incarnation < before.incarnation or claim.accuser == claim.name:
             return ""
+        if weighs(process) and isinstance(claim, Suspect) and before.is_active:
+            if not _credible(process, claim):
+                return "" if evidence_of(process, claim.name) == each.evidence else "took it in"
+            held = graded_of(process).get(claim.name)
+            if held is not None and not each.accusers:
+                lied = set(held.found) - each.credible - {process.name}
+                if lied and after.incarnation == claim.incarnation:
+                    return f"took the word of {', '.join(sorted(lied))}"
         if evidence < claim.incarnation:
             return "forgot an accusation"
         if before.is_active and after.incarnation <= claim.incarnation:
@@ -136,6 +167,23 @@ class ClaimsWeighed(Checker):
         ):
             return "took the word of nobody"
         return ""
+
+
+def _accusers(process: Process, name: str) -> tuple[str, ...]:
+    if weighs(process):
+        return tuple(graded_of(process)[name].found)
+    return tuple(suspicions_of(process)[name].accusers)
+
+
+def _credible(process: Process, claim: Suspect) -> frozenset[str]:
+    """The accusers in an accusation whose word counts here."""
+    names = {name for name, _ in claim.others} | {claim.accuser}
+    counting: set[str] = set()
+    for name in names - {claim.name, process.name}:
+        row = process.engine.member(name)
+        if row.is_active if row is not None else name == claim.accuser:
+            counting.add(name)
+    return frozenset(counting)
 
 
 def _jump_max(each: _Weighed) -> int:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import trio
 from trio.abc import HalfCloseableStream
 
+from trio_gossip.transport import abort_stream
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -96,6 +98,10 @@ class GatedStream(HalfCloseableStream):
             await self._gate.wait()
         self._received(data)
         return data
+
+    async def abort(self) -> None:
+        """Close at once; not gated either."""
+        await abort_stream(self._inner)
 
     async def aclose(self) -> None:
         """Close; not gated, because only the owner's end closes streams of a stopped process."""

@@ -19,7 +19,8 @@ CRAWL_INBOX: Final = 16
 _ANY_TIME: Final = Span(0.0, 3600.0)
 
 
-def _pause(stage: Stage, step: Step) -> Undo:
+def pause(stage: Stage, step: Step) -> Undo:
+    """Stop a process for as long as the step lasts."""
     (name,) = step.names
     process = stage.running(name)
     if not process.can_run:
@@ -79,7 +80,7 @@ KINDS: Final = (
     Kind(
         name="pause",
         about="a process stands still for a moment; packets and timers wait",
-        begin=_pause,
+        begin=pause,
         names=(1, 1),
         seconds=Span(0.0, PAUSE_MILD_SECONDS),
         durations=Span(0.05, PAUSE_MILD_SECONDS),
@@ -88,7 +89,7 @@ KINDS: Final = (
     Kind(
         name="long-pause",
         about="a process stands still for so long that others declare it failed",
-        begin=_pause,
+        begin=pause,
         names=(1, 1),
         seconds=_ANY_TIME,
         durations=Span(2.0, 60.0),

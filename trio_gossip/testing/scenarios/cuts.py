@@ -49,7 +49,8 @@ def _one_way(stage: Stage, step: Step) -> Undo:
     return stage.layers.cut([(source, target)])
 
 
-def _halves(stage: Stage, step: Step) -> Undo:
+def isolate(stage: Stage, step: Step) -> Undo:
+    """Keep the named members apart from all others."""
     ours, theirs = _sides(stage, step)
     return stage.layers.cut(_both_ways((one, other) for one in ours for other in theirs))
 
@@ -117,7 +118,7 @@ KINDS: Final = (
     Kind(
         name="halves",
         about="the named members on one side, all others on the other",
-        begin=_halves,
+        begin=isolate,
         names=(1, ANY_NUMBER),
         seconds=_ANY_TIME,
         durations=_DURATIONS,
@@ -126,7 +127,7 @@ KINDS: Final = (
     Kind(
         name="isolated",
         about="one member on its own",
-        begin=_halves,
+        begin=isolate,
         names=(1, 1),
         seconds=_ANY_TIME,
         durations=_DURATIONS,

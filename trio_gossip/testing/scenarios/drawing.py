@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from trio_gossip.codec.messages import PARCEL_BYTES_MAX
 from trio_gossip.testing.scenarios import hostile, keys, writing
 from trio_gossip.testing.scenarios.catalogue import GENTLE, KINDS
+from trio_gossip.testing.scenarios.outages import trial_of
 from trio_gossip.testing.scenarios.plots import plot_of
 from trio_gossip.testing.scenarios.scenario import Scenario
 from trio_gossip.testing.simulation.links import LinkFaults
@@ -55,10 +56,15 @@ PACKETS_ONLY_SHARE: Final = 0.5
 STATE_SHARE: Final = 1 / 3
 """Of the scenarios write state."""
 
+TOMBSTONE_SECONDS: Final = (2.0, 3600.0, 5.0, 3600.0, 20.0)
+"""For which deleted keys are remembered there: in most so short that they are collected, also
+before all have heard of it."""
+
 WRITES_DRAWN: Final = (3, 12)
 """Steps that write it, there."""
 
 _PROFILES: Final = ("lan",) * 7 + ("local",) * 2 + ("wan",)
+_LAN_PROFILES: Final = ("lan", "lan", "fast", "safe")
 _WAN_FACTOR: Final = 4.0
 
 
@@ -86,6 +92,8 @@ def random_scenario(
     names = tuple(f"n{number:02}" for number in range(count))
     sealed = random.Random(f"sealed {seed}").random() < SEALED_SHARE
     config = _exchange(seed, _config(rng, profile))
+    if profile == "lan":
+        profile = random.Random(f"profile {seed}").choice(_LAN_PROFILES)
     if random.Random(f"rounds {seed}").random() < ROUNDS_SHARE:
         config["eager_copies"] = 0
     if random.Random(f"lazy {seed}").random() < PACKETS_ONLY_SHARE:
@@ -101,7 +109,13 @@ def random_scenario(
         kept = [step for step in steps if step.kind not in taken]  # not too many of a kind
         steps = tuple(sorted((*kept, *plot.steps), key=lambda step: step.at))
         seconds = max(seconds, plot.seconds)
+    trial = trial_of(seed, names) if "detector" not in config else None
+    if trial is not None and profile != "wan" and not is_gentle:
+        steps, seconds = trial
     written = _writes(seed, names, seconds)
+    if written:
+        lasting = random.Random(f"tombstones {seed}").choice(TOMBSTONE_SECONDS)
+        config["state_tombstone_time"] = lasting
     steps = tuple(sorted((*steps, *written), key=lambda step: step.at))
     return Scenario(
         seed=seed,

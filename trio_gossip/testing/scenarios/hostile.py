@@ -253,5 +253,5 @@ KINDS: Final = (
 )
 """Kinds of this theme."""
 
-NEED_PACKETS: Final = frozenset({"cut-short", "bit-flips", "replay"})
+NEED_PACKETS: Final = frozenset({"cut-short", "bit-flips", "replay", "false-nacks"})
 """Kinds that need the packets of the run."""

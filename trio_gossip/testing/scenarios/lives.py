@@ -23,8 +23,9 @@ STORM_MAX: Final = 64
 HIGH_INCARNATION: Final = 2**32 - 2
 """Two refutations more do not fit 32 bits."""
 
-_DOWN: Final = Span(0.0, 3600.0)
-_DOWN_DRAWN: Final = Span(0.05, 45.0)
+DOWN: Final = Span(0.0, 3600.0)
+"""Seconds for which a member may be down."""
+DOWN_DRAWN: Final = Span(0.05, 45.0)
 """From a quick restart, which nobody notices, to one after the member was forgotten."""
 
 _STORM_SECONDS: Final = 1.0
@@ -195,8 +196,8 @@ def _restarting(name: str, about: str, options: Callable[..., Any], **more: Any)
         about=about,
         begin=_restart(options),
         names=(1, 1),
-        seconds=_DOWN,
-        durations=_DOWN_DRAWN,
+        seconds=DOWN,
+        durations=DOWN_DRAWN,
         **more,
     )
 
@@ -250,7 +251,7 @@ KINDS: Final = (
         about="crash for good, and a member of another name comes to its address for a while",
         begin=_alias,
         names=(1, 1),
-        seconds=_DOWN,
+        seconds=DOWN,
         durations=Span(5.0, 40.0),
         excused=Excused.MEMBERS,
     ),
@@ -266,23 +267,23 @@ KINDS: Final = (
         about="a member says goodbye and a new process of that name comes",
         begin=_rejoin,
         names=(1, 1),
-        seconds=_DOWN,
-        durations=_DOWN_DRAWN,
+        seconds=DOWN,
+        durations=DOWN_DRAWN,
     ),
     Kind(
         name="come-back",
         about="a member says goodbye and the same process joins again",
         begin=_come_back,
         names=(1, 1),
-        seconds=_DOWN,
-        durations=_DOWN_DRAWN,
+        seconds=DOWN,
+        durations=DOWN_DRAWN,
     ),
     Kind(
         name="mass-restart",
         about="many members crash within a second and come back together",
         begin=_mass_restart,
         names=(2, ANY_NUMBER),
-        seconds=_DOWN,
+        seconds=DOWN,
         durations=Span(1.0, 20.0),
         excused=Excused.EVERYBODY,
     ),
@@ -294,7 +295,7 @@ KINDS: Final = (
         amount=Span(1.0, float(STORM_MAX)),
         amounts=Span(4.0, 16.0),
         counts=True,
-        seconds=_DOWN,
+        seconds=DOWN,
         durations=Span(5.0, 40.0),
         gentle_most=1,
         weight=0.7,

@@ -13,7 +13,12 @@ import attrs
 from trio_gossip.config import Config
 from trio_gossip.engine.formulas import suspicion_minimum
 from trio_gossip.errors import ConfigError
-from trio_gossip.testing.checkers.expected import heal_seconds, settle_seconds
+from trio_gossip.testing.checkers.expected import (
+    attempt_seconds,
+    graded_longest,
+    heal_seconds,
+    settle_seconds,
+)
 from trio_gossip.testing.scenarios.catalogue import KINDS
 from trio_gossip.testing.scenarios.kind import Step
 from trio_gossip.testing.scenarios.reading import (
@@ -184,6 +189,8 @@ class Scenario:
         goes on to its end, a probe may be stretched, and the news takes a moment.
         """
         config = self.config_of("n00")
+        if config.detector == "evidence":
+            return graded_longest(config) + config.quiet + 4 * attempt_seconds(config)
         longest = (
             suspicion_minimum(config.suspicion_mult, self._most_members(), config.probe_interval)
             * config.suspicion_max_timeout_mult

@@ -154,9 +154,9 @@ class Stage:
 
     # -- life ---------------------------------------------------------------------------
 
-    def crash(self, name: str) -> None:
-        """End a process without a word, and remember what it had come to."""
-        process = self.simulation.crash(name)
+    def crash(self, name: str, *, host: bool = False) -> None:
+        """End a process without a word, perhaps with its host; remember what it had come to."""
+        process = self.simulation.crash(name, host=host)
         self.forget(process)
 
     def forget(self, process: Process) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trio_gossip.testing.simulation.arguments import check_rate, check_seconds
 
 if TYPE_CHECKING:
+    from trio_gossip.testing.simulation.befallen import Befallen
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.runtime import Runtime
 
@@ -17,15 +18,19 @@ class Hosts:
     processes: dict[str, Process]
     """The running ones."""
     _runtime: Runtime
+    befallen: Befallen
+    """What befell whom, and when."""
 
     def pause(self, name: str) -> None:
         """Stop a process as by SIGSTOP: packets wait, timers will be late."""
         self._running(name).paused = True
+        self.befallen.begins("paused", name)
         self._runtime.note("fault", name, "", "paused")
 
     def resume(self, name: str) -> None:
         """Let a paused process go on: first it gets what waited, then its timers run."""
         self._runtime.note("fault", name, "", "resumed")
+        self.befallen.ends("paused", name)
         self._runtime.resume(self._running(name))
 
     def slow(self, name: str, turn_seconds: float, *, inbox_limit: int | None = None) -> None:
@@ -37,6 +42,10 @@ class Hosts:
         check_seconds("turn_seconds", turn_seconds)
         process = self._running(name)
         process.turn_seconds = turn_seconds
+        if turn_seconds:
+            self.befallen.begins("slow", name)
+        else:
+            self.befallen.ends("slow", name)
         if inbox_limit is not None:
             process.inbox_limit = inbox_limit
         self._runtime.note("fault", name, "", f"a turn takes {turn_seconds} s")
@@ -50,6 +59,7 @@ class Hosts:
         check_seconds("jump", jump)
         check_rate(rate)
         process = self._running(name)
+        self.befallen.begins("skewed", name)
         process.set_clock(self._runtime.schedule.now, rate=rate, jump=jump)
         self._runtime.note("fault", name, "", f"clock rate {rate} jump {jump}")
         process.wake_at = float("inf")

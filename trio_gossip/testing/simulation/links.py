@@ -124,7 +124,17 @@ class Links:
         injected: how often each kind of fault really hit something.
     """
 
-    __slots__ = ("_bursts", "_clogs", "_cuts", "_own", "_plain", "_rng", "faults", "injected")
+    __slots__ = (
+        "_bursts",
+        "_clogs",
+        "_cuts",
+        "_own",
+        "_plain",
+        "_rng",
+        "changed",
+        "faults",
+        "injected",
+    )
 
     def __init__(self, rng: random.Random, faults: LinkFaults) -> None:
         self._rng = rng
@@ -135,6 +145,8 @@ class Links:
         self._clogs: dict[tuple[str, str], float] = {}
         self._bursts: set[tuple[str, str]] = set()
         self._plain = faults.is_plain
+        self.changed: Callable[[], None] = lambda: None
+        """Called after each of these calls."""
 
     # -- what the test does -------------------------------------------------------------
 
@@ -193,6 +205,12 @@ class Links:
     def _settle(self) -> None:
         self._plain = self.faults.is_plain and not (self._own or self._cuts or self._clogs)
         self._bursts.clear()
+        self.changed()
+
+    @property
+    def has_own(self) -> bool:
+        """True while some link holds back, or has faults of its own."""
+        return bool(self._own or self._clogs)
 
     # -- what happens -------------------------------------------------------------------
 

@@ -47,6 +47,9 @@ class Observer:
     def lost(self, process: Process, data: bytes, address: Address, reason: str) -> None:
         """A packet of ``process`` was lost; in a sealed cluster these are the sealed bytes."""
 
+    def refused(self, process: Process, address: Address) -> None:
+        """A host is about to tell ``process`` that its packet to ``address`` found nobody."""
+
     def carried(self, process: Process, data: bytes, address: Address) -> None:
         """A datagram of a sealed cluster left, as links carry it."""
 
@@ -74,6 +77,7 @@ HOOKS = (
     "sent",
     "arrived",
     "lost",
+    "refused",
     "carried",
     "opened",
     "streamed",
@@ -96,6 +100,7 @@ class Hooks:
     sent: list[Callable[..., None]]
     arrived: list[Callable[..., None]]
     lost: list[Callable[..., None]]
+    refused: list[Callable[..., None]]
     carried: list[Callable[..., None]]
     opened: list[Callable[..., None]]
     streamed: list[Callable[..., None]]

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 from trio_gossip.addresses import Address
 from trio_gossip.failures import DialFailure
+from trio_gossip.testing.simulation.evidence import BACKLOG_MAX
 
 if TYPE_CHECKING:
     from trio_gossip.engine import CloseExchange, OpenExchange, SendFrame
+    from trio_gossip.engine.outputs import Output
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.runtime import Runtime
 
 DIALLED_PORT: Final = 40_000
 """Source port of every stream: not where its sender listens."""
+
+SYN_SECONDS: Final = 1.0
+"""After which a dial that got no answer asks again; twice as long each time."""
 
 _MOMENT: Final = 1e-9
 
@@ -55,6 +60,8 @@ class Pipes:
         self._schedule = runtime.schedule
         self._links = runtime.links
         self._ends: dict[Process, dict[int, End]] = {}
+        self._backlog: dict[Process, int] = {}
+        """Streams that a process has not accepted yet, also those given up meanwhile."""
 
     def dial(self, process: Process, output: OpenExchange) -> None:
         """Open a stream: answered after a round trip, or never if the link is cut."""
@@ -67,7 +74,9 @@ class Pipes:
         links = self._links
         faults = links.between(process.name, other)
         delay = links.stream_delay(process.name, other, self._schedule.now)
-        if target is None or links.hits("dial_refuse", faults.dial_refuse):
+        if target is None and not self._runtime.evidence.answers(process, address):
+            links.injected["dial_unanswered"] += 1
+        elif target is None or links.hits("dial_refuse", faults.dial_refuse):
             failure = DialFailure.REFUSED
             self._schedule.after(2 * delay, self._broken, here, failure)
         elif links.is_severed(process.name, target.name):
@@ -76,12 +85,17 @@ class Pipes:
             delay += links.stream_delay(target.name, process.name, self._schedule.now)
             self._schedule.after(delay, self._connect, here, target)
 
-    def _connect(self, here: End, target: Process) -> None:
+    def _connect(self, here: End, target: Process, wait: float = SYN_SECONDS) -> None:
         process, exchange = here.process, here.exchange
         if self._ends.get(process, {}).get(exchange) is not here:
             return  # given up meanwhile
         if not target.running:
-            self._broken(here)
+            if self._runtime.evidence.answers(process, target.address):
+                self._broken(here, DialFailure.REFUSED)
+            return
+        if self._backlog.get(target, 0) >= BACKLOG_MAX:
+            self._links.injected["backlog_full"] += 1
+            self._schedule.after(wait, self._connect, here, target, 2 * wait)
             return
         there = End(target, target.engine.new_exchange())
         here.peer, there.peer = there, here
@@ -95,8 +109,15 @@ class Pipes:
         self._runtime.give(process, process.engine.exchange_opened, here.exchange)
 
     def _accepted(self, there: End, host: str) -> None:
-        target, source = there.process, Address(host, DIALLED_PORT)
-        self._runtime.give(target, target.engine.exchange_accepted, there.exchange, source)
+        """The target's host has taken the stream; its process accepts it as soon as it can run."""
+        target = there.process
+        self._backlog[target] = self._backlog.get(target, 0) + 1
+        self._runtime.give(target, self._accept, there, Address(host, DIALLED_PORT))
+
+    def _accept(self, there: End, source: Address, *, now: float) -> list[Output]:
+        target = there.process
+        self._backlog[target] -= 1
+        return target.engine.exchange_accepted(there.exchange, source, now=now)
 
     def frame(self, process: Process, output: SendFrame) -> None:
         """Carry bytes to the other end, after all that was sent before."""
@@ -174,9 +195,14 @@ class Pipes:
         if self._ends.get(process, {}).pop(end.exchange, None) is end:
             self._runtime.give(process, process.engine.exchange_failed, end.exchange, failure)
 
-    def end_of(self, process: Process) -> None:
-        """A process is gone: its streams break at the other ends."""
+    def end_of(self, process: Process, *, silent: bool = False) -> None:
+        """A process is gone: its streams break at the other ends, or stand still if ``silent``."""
+        self._backlog.pop(process, None)
         for end in self._ends.pop(process, {}).values():
+            peer = end.peer
+            if silent and peer is not None:
+                end.peer = peer.peer = None
+                peer.stalled = True
             self._leave(end)
 
     def open_at(self, process: Process) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trio_gossip.codec import DecodeError
@@ -15,6 +16,7 @@ from trio_gossip.engine import (
     SendFrame,
     SendPacket,
 )
+from trio_gossip.testing.simulation.evidence import Evidence
 from trio_gossip.testing.simulation.links import Spoiled
 from trio_gossip.testing.simulation.pipes import Pipes
 from trio_gossip.testing.trace import event_text
@@ -42,7 +44,14 @@ class Runtime:
     pipes_class: ClassVar[type[Pipes]] = Pipes
 
     def __init__(
-        self, schedule: Schedule, links: Links, hooks: Hooks, trace: Trace | None, codec: Codec
+        self,
+        schedule: Schedule,
+        links: Links,
+        hooks: Hooks,
+        trace: Trace | None,
+        codec: Codec,
+        *,
+        seed: int = 0,
     ) -> None:
         self.schedule = schedule
         self.links = links
@@ -51,6 +60,7 @@ class Runtime:
         self.codec = codec
         self.at: dict[Address, Process] = {}
         """Who listens where."""
+        self.evidence = Evidence(links, random.Random(f"{seed} refusals"))
         self.left: Callable[[Process], None] = lambda _: None
         """Called when a process has said its goodbye."""
         self.pipes = self.pipes_class(self)
@@ -167,7 +177,7 @@ class Runtime:
             hook(process, data, address)
         if target is None:
             self._lost(process, data, address, "nobody")
-            self.schedule.after(PACKET_REFUSED_SECONDS, self._refused, process, address)
+            self._refuse(process, address)
             return
         fate = self.links.fate(process.name, target.name, data, self.schedule.now)
         if isinstance(fate, str):
@@ -184,6 +194,14 @@ class Runtime:
         for hook in self.hooks.lost:
             hook(process, data, address, reason)
 
+    def _refuse(self, process: Process, address: Address) -> None:
+        """The host of an address where nobody listens tells the sender, if it can and may."""
+        if not self.evidence.refuses(process, address, self.schedule.now):
+            return
+        for hook in self.hooks.refused:
+            hook(process, address)
+        self.schedule.after(PACKET_REFUSED_SECONDS, self._refused, process, address)
+
     def _refused(self, process: Process, address: Address) -> None:
         if address not in self.at:
             self.give(process, process.engine.packet_refused, address)
@@ -191,6 +209,9 @@ class Runtime:
     def arrive(self, target: Process, data: bytes, source: Address) -> None:
         """A packet reaches the host of ``target``."""
         if not target.running:
+            sender = self.at.get(source)
+            if sender is not None and target.address not in self.at:
+                self._refuse(sender, target.address)
             return
         if type(data) is Spoiled and self._is_well_formed(data):
             self.links.injected["checksum"] += 1

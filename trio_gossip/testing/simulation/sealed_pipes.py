@@ -53,6 +53,8 @@ class SealedPipes(Pipes):
             assert seal is not None, "a plain process in a sealed cluster"
             end.layer = _Layer(seal.stream(accepted=accepted), opened=accepted)
         self._accepted(there, here.process.address.host)
+        process = here.process
+        self._runtime.give(process, process.engine.exchange_connected, here.exchange)
         self._runtime.give(here.process, self.feed, here, b"")
 
     # -- from the network ---------------------------------------------------------------

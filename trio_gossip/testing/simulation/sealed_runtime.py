@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trio_gossip.testing.simulation.runtime import PACKET_REFUSED_SECONDS, Runtime
+from trio_gossip.testing.simulation.runtime import Runtime
 from trio_gossip.testing.simulation.sealed_pipes import SealedPipes
 
 if TYPE_CHECKING:
@@ -33,9 +33,16 @@ class SealedRuntime(Runtime):
     pipes_class: ClassVar[type[Pipes]] = SealedPipes
 
     def __init__(
-        self, schedule: Schedule, links: Links, hooks: Hooks, trace: Trace | None, codec: Codec
+        self,
+        schedule: Schedule,
+        links: Links,
+        hooks: Hooks,
+        trace: Trace | None,
+        codec: Codec,
+        *,
+        seed: int = 0,
     ) -> None:
-        super().__init__(schedule, links, hooks, trace, codec)
+        super().__init__(schedule, links, hooks, trace, codec, seed=seed)
         pipes = self.pipes
         assert isinstance(pipes, SealedPipes)
         self._below = (self._receive, pipes.feed, pipes.cut)
@@ -80,7 +87,7 @@ class SealedRuntime(Runtime):
         target = self.at.get(address)
         if target is None:
             self._lost(process, data, address, "nobody")
-            self.schedule.after(PACKET_REFUSED_SECONDS, self._refused, process, address)
+            self._refuse(process, address)
             return
         fate = self.links.fate(process.name, target.name, data, self.schedule.now)
         if isinstance(fate, str):

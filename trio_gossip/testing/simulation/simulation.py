@@ -20,6 +20,7 @@ from trio_gossip.testing.simulation.arguments import (
     check_seconds,
     check_seed,
 )
+from trio_gossip.testing.simulation.befallen import Befallen
 from trio_gossip.testing.simulation.excuses import Excuses
 from trio_gossip.testing.simulation.links import LinkFaults, Links
 from trio_gossip.testing.simulation.observers import Hooks, Observer
@@ -85,13 +86,18 @@ class Simulation(Programs):
         self.schedule = Schedule()
         self.links = Links(random.Random(f"{seed} links"), LinkFaults(**faults))
         self.excuses = Excuses(self.schedule)
+        self.befallen = Befallen(self.schedule)
+        self.links.changed = self._links_changed
+        self._links_changed()
         self.hooks = Hooks()
         self.wall_offset = 0.0
         """Seconds by which the wall clock of hosts is wrong: seen by whoever starts then."""
         self._codec = codec or NativeCodec()
         self.sealing = sealing
         kind = Runtime if sealing is None else SealedRuntime
-        self._runtime = kind(self.schedule, self.links, self.hooks, self.trace, self._codec)
+        self._runtime = kind(
+            self.schedule, self.links, self.hooks, self.trace, self._codec, seed=seed
+        )
         self._runtime.left = self._has_left
         self._rng = random.Random(f"{seed} engines")
         self._lives: Counter[str] = Counter()
@@ -228,7 +234,7 @@ class Simulation(Programs):
         if address in self._runtime.at:
             raise ValueError(f"{self._runtime.at[address].name} listens at {address}")
         seal = self._seal(name)
-        state = self._state()
+        state = self._state(config)
         engine = Engine(
             config,
             address,
@@ -242,15 +248,16 @@ class Simulation(Programs):
         process = Process(name, address, engine, config, incarnation, self.now, state, seal=seal)
         self.processes[name] = process
         self._runtime.at[address] = process
+        self._runtime.evidence.appeared(process)
         self._runtime.note("start", name, str(address), f"incarnation {incarnation}")
         for hook in self.hooks.started:
             hook(process)
         return process
 
-    def _state(self) -> State:
+    def _state(self, config: Config) -> State:
         """Versioned state of one life, by the wall clock as it is at its start."""
         offset = self.wall_offset
-        return State(lambda: int(1000 * (WALL_CLOCK + self.now + offset)))
+        return State.of(config, lambda: int(1000 * (WALL_CLOCK + self.now + offset)))
 
     def _seal(self, name: str) -> NodeSeal | None:
         """What seals for the next life of a member; its chance is that life's own."""
@@ -265,24 +272,44 @@ class Simulation(Programs):
 
         return self.sealing.begin(name, entropy, clock)
 
-    def crash(self, name: str) -> Process:
-        """End a process without a word; its streams break."""
-        return self._end(self._running(name), "crash")
+    def crash(self, name: str, *, host: bool = False) -> Process:
+        """End a process without a word, as by SIGKILL: its streams break, and its host goes on to
+        refuse dials and packets.
+
+        Args:
+            name: of the member.
+            host: take its host away as well. Then nothing comes back any more, and its streams
+                stand still, until a process starts at its address.
+
+        Raises:
+            ValueError: nobody has that name.
+        """
+        process = self._running(name)
+        self.befallen.once("host gone" if host else "killed", name)
+        if host:
+            self._runtime.note("fault", name, "", "host gone")
+            self._runtime.evidence.host_gone(process.address)
+        return self._end(process, "crash", silent=host)
+
+    def _links_changed(self) -> None:
+        self.befallen.links_changed(self.links, list(self.processes))
 
     def _has_left(self, process: Process) -> None:
         if process.running:
             self._end(process, "left")
 
-    def _end(self, process: Process, how: str) -> Process:
+    def _end(self, process: Process, how: str, *, silent: bool = False) -> Process:
         process.running = False
         process.ended_at = self.now
+        for what in ("paused", "slow", "skewed"):
+            self.befallen.ends(what, process.name)
         if process.seal is not None:
             process.seal.save()
         del self.processes[process.name]
         del self._runtime.at[process.address]
         self.graves.append(process)
         self._runtime.note("end", process.name, "", how)
-        self._runtime.pipes.end_of(process)
+        self._runtime.pipes.end_of(process, silent=silent)
         for hook in self.hooks.ended:
             hook(process, how)
         return process

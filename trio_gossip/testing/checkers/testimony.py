@@ -1,0 +1,307 @@
+"""Rules of what is held against a suspect: it was said by whom it is said of, and not too early."""
+# ruff: noqa: D102 - the hooks are described in Observer and Checker
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import attrs
+
+from trio_gossip.codec.messages import IndirectPing, Nack, Suspect
+from trio_gossip.events import MemberFailed
+from trio_gossip.failures import Evidence
+from trio_gossip.members import MemberState
+from trio_gossip.testing.checkers.base import Checker
+from trio_gossip.testing.checkers.expected import age_max, attempt_seconds, class_of
+from trio_gossip.testing.checkers.inside import (
+    clock_of,
+    engine_time,
+    graded_of,
+    is_isolated,
+    is_private,
+    node_of,
+    weighs,
+)
+from trio_gossip.testing.checkers.wire import INDIRECT_PING, first_code, messages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from trio_gossip.addresses import Address
+    from trio_gossip.codec.messages import Message
+    from trio_gossip.events import Event
+    from trio_gossip.members import Member
+    from trio_gossip.testing.checkers.base import Findings
+    from trio_gossip.testing.simulation.process import Process
+    from trio_gossip.testing.simulation.simulation import Simulation
+
+REQUESTS_KEPT: Final = 256
+"""Requests of a process to helpers that are remembered."""
+
+ROUNDING: Final = 0.002
+"""Seconds that a time may be off: ages are told in milliseconds."""
+
+CONFIRMATIONS: Final = 2
+"""Accusers beside the first that count, at most."""
+
+RECHECKS: Final = 3
+"""Times that helpers are asked about a private suspect."""
+
+FEW: Final = 3
+"""Alive rows, the process itself among them, with which there is a helper to be asked."""
+
+
+class Helpers:
+    """Whom processes have asked for help, and what they said."""
+
+    def __init__(self) -> None:
+        self._requests: dict[Process, dict[tuple[int, Address], tuple[str, str]]] = {}
+
+    def sent(self, process: Process, data: bytes, address: Address) -> None:
+        """Note a request."""
+        if first_code(data) != INDIRECT_PING:
+            return
+        request = messages_of(data)[0]
+        helper = node_of(process).table.name_at(address)
+        if isinstance(request, IndirectPing) and helper is not None:
+            kept = self._requests.setdefault(process, {})
+            if len(kept) >= REQUESTS_KEPT:
+                del kept[next(iter(kept))]
+            kept[request.sequence, address] = (request.target, helper)
+
+    def said(
+        self, process: Process, data: bytes, source: Address
+    ) -> Iterable[tuple[str, str, int]]:
+        """Who could not be reached, by which helper, and what that found, for each nack."""
+        kept = self._requests.get(process)
+        if not kept or first_code(data) != Nack.code:
+            return
+        for message in messages_of(data):
+            if isinstance(message, Nack):
+                found = kept.get((message.sequence, source))
+                if found is not None:
+                    yield *found, message.evidence
+
+    def ended(self, process: Process) -> None:
+        """A process is gone."""
+        self._requests.pop(process, None)
+
+
+class TestimonyHeard(Checker):
+    """What is held against a suspect was said by those of whom it is said: in an accusation that
+    arrived, or in the nack of a helper that was asked (``docs/detector``). What the process itself
+    found can be: a host refuses only where nobody listens, and accepts only where somebody did.
+
+    A helper's nack counts for the suspicions that the process has in the following turns. What
+    the process found itself is not judged once dials were refused by chance, nor of a member that
+    lived at its address for a part of the suspicion only. Nothing is, once strangers have spoken.
+    """
+
+    name: ClassVar[str] = "testimony-heard"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._helpers = Helpers()
+        self._heard: dict[Process, dict[str, dict[str, int]]] = {}
+
+    def _note(self, process: Process, name: str, accuser: str, evidence: int) -> None:
+        heard = self._heard.setdefault(process, {}).setdefault(name, {})
+        heard[accuser] = max(evidence, heard.get(accuser, 0))
+
+    def news_arrived(
+        self, process: Process, messages: Sequence[Message], data: bytes, source: Address
+    ) -> None:
+        for message in messages:
+            if isinstance(message, Suspect):
+                for accuser, evidence in (
+                    (message.accuser, message.evidence),
+                    *message.others,
+                ):
+                    self._note(process, message.name, accuser, evidence)
+
+    def sent(self, process: Process, data: bytes, address: Address) -> None:
+        if weighs(process):
+            self._helpers.sent(process, data, address)
+
+    def arrived(self, process: Process, data: bytes, source: Address) -> None:
+        for name, helper, evidence in self._helpers.said(process, data, source):
+            self._note(process, name, helper, evidence)
+
+    def changed(
+        self, process: Process, name: str, before: Member | None, after: Member | None
+    ) -> None:
+        refuted = (
+            before is not None
+            and after is not None
+            and after.incarnation > before.incarnation
+            and after.state is MemberState.ALIVE
+        )
+        if after is None or refuted:
+            self._heard.get(process, {}).pop(name, None)
+
+    def event(self, process: Process, event: Event) -> None:
+        if type(event) is MemberFailed and weighs(process):
+            for accuser, evidence in event.testimony:
+                self._judge(process, event.member.name, accuser, int(evidence), None)
+
+    def tick(self) -> None:
+        for process in self.simulation.processes.values():
+            if weighs(process):
+                for name, case in graded_of(process).items():
+                    for accuser, evidence in case.found.items():
+                        self._judge(process, name, accuser, int(evidence), case.started)
+
+    def _judge(
+        self, process: Process, name: str, accuser: str, evidence: int, started: float | None
+    ) -> None:
+        if self.strangers_spoke:
+            return
+        if accuser == process.name:
+            fault = "" if started is None else self._own_fault(process, name, evidence, started)
+        else:
+            heard = self._heard.get(process, {}).get(name, {}).get(accuser)
+            fault = ""
+            if heard is None:
+                fault = f"as {accuser} says, which never said so"
+            elif evidence > (heard if process.config.kernel_evidence else 0):
+                fault = f"as {accuser} says by {evidence}, which said {heard}"
+        if fault:
+            self.wrong(f"{process.name} suspects {name} {fault}")
+        else:
+            self.ok()
+
+    def _own_fault(self, process: Process, name: str, evidence: int, started: float) -> str:
+        """Why this process cannot have found this itself."""
+        if not process.config.kernel_evidence:
+            return "by evidence that it does not heed" if evidence else ""
+        if not evidence or process.clock_skewed or self.simulation.injected["dial_refuse"]:
+            return ""
+        row = process.engine.member(name)
+        began = started - engine_time(process) + self.simulation.now
+        began -= attempt_seconds(process.config) + 2.0  # stalls make engine time shorter
+        began -= clock_of(process).stalled
+        lives = [
+            life
+            for life in (*self.simulation.graves, *self.simulation.processes.values())
+            if row is not None and life.address == row.address and life.ended_at >= began
+        ]
+        if evidence == Evidence.STALLED:
+            return "" if lives else "as its host accepts, and nobody was there"
+        steady = [life for life in lives if life.running and life.started_at <= began]
+        return "as its host refuses, and it listens" if steady else ""
+
+    def ended(self, process: Process, how: str) -> None:
+        self._helpers.ended(process)
+        self._heard.pop(process, None)
+
+
+@attrs.define
+class _Private:
+    began: float
+    incarnation: int
+    heard: bool = False
+    """Somebody else accused it."""
+    nacks: list[float] = attrs.Factory(list[float])
+
+
+class QuietKept(Checker):
+    """A suspicion stays with the process that came to it for ``quiet`` seconds, and longer until a
+    helper that is asked then was not answered either (``docs/detector``): the accusation goes to
+    nobody but the suspect before. Unless somebody else accuses it, or two findings say that its
+    process is gone (one where no third member is). And it ends soon: it is told, or let go.
+
+    No helper is needed where there is none, and none by a process that takes itself for cut off.
+    What is told is not older than the quiet time and four longest timeouts. In engine time.
+    """
+
+    name: ClassVar[str] = "quiet-kept"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._helpers = Helpers()
+        self._private: dict[Process, dict[str, _Private]] = {}
+
+    def changed(
+        self, process: Process, name: str, before: Member | None, after: Member | None
+    ) -> None:
+        if not weighs(process):
+            return
+        private = self._private.setdefault(process, {})
+        if after is not None and after.state is MemberState.SUSPECT and is_private(process, name):
+            private[name] = _Private(engine_time(process), after.incarnation)
+        else:
+            private.pop(name, None)
+
+    def news_arrived(
+        self, process: Process, messages: Sequence[Message], data: bytes, source: Address
+    ) -> None:
+        private = self._private.get(process, {})
+        for message in messages:
+            if isinstance(message, Suspect) and message.name in private:
+                private[message.name].heard = True
+
+    def arrived(self, process: Process, data: bytes, source: Address) -> None:
+        private = self._private.get(process)
+        for name, _, _ in self._helpers.said(process, data, source) if private else ():
+            if private and name in private:
+                private[name].nacks.append(engine_time(process))
+
+    def sent(self, process: Process, data: bytes, address: Address) -> None:
+        if weighs(process):
+            self._helpers.sent(process, data, address)
+
+    def news_sent(
+        self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
+    ) -> None:
+        private = self._private.get(process)
+        if not private:
+            return
+        for message in messages:
+            if not isinstance(message, Suspect) or message.name not in private:
+                continue
+            row = process.engine.member(message.name)
+            if row is None or row.address == address:
+                continue
+            held = private.pop(message.name)
+            fault = self._fault(process, message, held)
+            if fault:
+                self.wrong(f"{process.name} tells that it suspects {message.name}, {fault}")
+            else:
+                self.ok()
+
+    def _fault(self, process: Process, message: Suspect, held: _Private) -> str:
+        config, now = process.config, engine_time(process)
+        if held.heard or message.incarnation != held.incarnation:
+            return ""
+        case = graded_of(process).get(message.name)
+        if case is None:
+            return "and does not"
+        oldest = age_max(config) + now - case.received
+        if message.age / 1000 > oldest + ROUNDING:
+            return f"for {message.age / 1000:.3f} s, longer than anybody may"
+        if class_of([int(found) for found in case.found.values()], case.wanted) == 2:
+            return ""
+        quiet_until = held.began + config.quiet
+        if now < quiet_until - ROUNDING:
+            return f"after {now - held.began:.3f} s"
+        states = [member.state for member in process.engine.members()]
+        alone = states.count(MemberState.ALIVE) < FEW - 1 or is_isolated(process)
+        if not alone and not any(time >= quiet_until - ROUNDING for time in held.nacks):
+            return "and nobody has confirmed it"
+        return ""
+
+    def tick(self) -> None:
+        for process, private in self._private.items():
+            if not private or process.turn_seconds:
+                continue
+            config, now = process.config, engine_time(process)
+            rounds = RECHECKS * (4 * attempt_seconds(config) + 2 * config.reprobe)
+            longest = config.quiet + rounds + config.stall_threshold + 1.0
+            for name in [each for each in private if now - private[each].began > longest]:
+                lasted = now - private.pop(name).began
+                if is_private(process, name):
+                    self.wrong(f"{process.name} suspects {name} in private, for {lasted:.1f} s")
+
+    def ended(self, process: Process, how: str) -> None:
+        self._helpers.ended(process)
+        self._private.pop(process, None)
