@@ -46,6 +46,7 @@ def look(bench: Bench, name: str = "x") -> Ping:
 def doubt(bench: Bench, name: str = "x", accused: int = 1, *, wide: bool = True) -> Ping:
     """The same, whatever the settings say of the kernel."""
     node = bench.engine._node
+    bench.take(bench.engine.handle_timeout(now=bench.now))
     bench.engine._parts.prober.look(node.table.get(name), accused, wide=wide)
     bench.take(node.outbox.take())
     return last_ping(bench, name)

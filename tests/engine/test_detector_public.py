@@ -212,6 +212,7 @@ def look_again(bench: Bench) -> Ping:
     """Ask a suspect once more, as the scan does."""
     scanner = bench.engine._parts.prober
     entry = bench.engine._node.table.get("x")
+    bench.take(bench.engine.handle_timeout(now=bench.now))
     scanner._begin(entry, 1)
     bench.take(bench.engine._node.outbox.take())
     (attempt,) = scanner._attempts._open.values()
