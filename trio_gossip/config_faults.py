@@ -27,6 +27,9 @@ PACKETS_PER_SECOND_MAX: Final = 1e6
 DETECTORS: Final = ("evidence", "memberlist")
 """Rules by which silent members are judged."""
 
+HELPERS_MAX: Final = 6
+"""Helpers in a round; with their accuser all of them fit into one accusation."""
+
 GAPS_MAX: Final = 16
 """Gaps between transmissions that may differ; the last one repeats."""
 
@@ -66,7 +69,7 @@ _FLAGS = ("stream_pings", "summaries", "kernel_evidence")
 _HOOKS = ("admit", "stream_ping_filter")
 _FACTORS = {"max_factor": (1.0, 64.0), "solo_factor": (1.0, 64.0)}
 _COUNTS = {
-    "helpers": (0, 6),  # with their accuser all fit into one accusation
+    "helpers": (0, HELPERS_MAX),
     "isolate_after": (1, 64),
     "indirect_probes": (0, 32),
     "awareness_max": (1, 64),

@@ -147,6 +147,7 @@ def test_what_was_replaced_meanwhile_is_refused_and_the_newer_one_is_fetched() -
     assert world.get("b", "k") == LONG + b"2"
     assert world.hosts["b"].counters["state_fetch_failed"] == 1
     assert world.hosts["b"].counters["state_fetched"] == 1
+    assert world.hosts["a"].counters["state_given"] == 1
 
 
 def test_news_of_an_older_record_of_a_key_do_not_replace_those_of_a_newer_one() -> None:

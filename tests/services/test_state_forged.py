@@ -90,6 +90,14 @@ def test_a_fold_of_ours_that_we_did_not_make_does_not_swallow_what_we_write(
     assert one.seen.top("a", one.gen) == len([r for r in one.slots.of("a") if r.gen == one.gen])
 
 
+def test_a_fold_that_is_known_changes_nothing(shared: World) -> None:
+    one = shared.make("a")
+    for _ in range(2):
+        closed(one, end(folds={"b": Fold(30, 20)}, resets=True))
+    assert one.seen.folds == {"b": Fold(30, 20)}
+    assert shared.counts["state_folded"] == 1
+
+
 # -- words in our name ------------------------------------------------------------------------
 
 

@@ -7,13 +7,15 @@ import math
 import pytest
 
 from tests.services.stating import START_MS, StateWorld
+from trio_gossip.config import Config
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services import state_plane
 from trio_gossip.services.base import RequestRefusedError
 from trio_gossip.services.state import COLLECT_SECONDS, COLLECT_SECONDS_MIN, RETOLD_MAX, State
+from trio_gossip.services.state_delta import Legs
 from trio_gossip.services.state_plane import BEHIND_MAX, TOLD_MAX
-from trio_gossip.services.state_records import Plane, Record
-from trio_gossip.services.state_wire import encode_news, parse_news_untrusted
+from trio_gossip.services.state_records import Plane, Record, StateLimits
+from trio_gossip.services.state_wire import encode_news, parse_ask_untrusted, parse_news_untrusted
 
 BOTH = pytest.mark.parametrize("plane", Plane, ids=lambda plane: plane.name)
 
@@ -112,6 +114,30 @@ def test_who_hears_writes_of_its_own_name_that_it_did_not_make_says_its_own_anew
     assert world.get("b", "k", plane=plane) == b"mine"
     if plane is Plane.STATE:
         assert [record.key for record in world.replica("b").items()] == ["k"]
+
+
+def test_the_settings_say_how_much_is_held_and_how_exchanges_go() -> None:
+    assert StateLimits.of(Config.lan(name="a")) == StateLimits()
+    config = Config.lan(
+        name="a",
+        exchange="push",
+        state_records_max=1,
+        state_owner_records_max=2,
+        state_bytes_max=3,
+        state_owner_bytes_max=4,
+        state_tombstone_time=5.5,
+        state_clock_skew=0.25,
+    )
+    limits = StateLimits(
+        records=1, owner_records=2, bytes=3, owner_bytes=4, tombstone_ms=5500, clock_skew_ms=250
+    )
+    assert StateLimits.of(config) == limits
+    world = StateWorld()
+    state = world.states["a"] = State.of(config, lambda: START_MS)
+    state.attach(world.hosts["a"])
+    assert state.replica(Plane.SHARED).limits == limits
+    state.planes[0].reconcile("b", nothing)
+    assert parse_ask_untrusted(world.letters[0].payload).legs is Legs.PUSH
 
 
 # -- repair ---------------------------------------------------------------------------

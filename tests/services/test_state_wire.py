@@ -280,7 +280,12 @@ def test_a_chunk_that_makes_no_sense_is_refused(payload: bytes) -> None:
 
 
 def _outcome(payload: bytes) -> None:
-    for parse in (parse_news_untrusted, parse_ask_untrusted, parse_chunk_untrusted):
+    for parse in (
+        parse_news_untrusted,
+        parse_announced_untrusted,
+        parse_ask_untrusted,
+        parse_chunk_untrusted,
+    ):
         with suppress(DecodeError):
             parse(payload)
 

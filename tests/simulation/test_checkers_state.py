@@ -36,14 +36,17 @@ PROVED = (
 
 
 def formed(
-    checkers: list[type] = STATE, names: str = "abcd", **changes: object
+    checkers: list[type] = STATE,
+    names: str = "abcd",
+    push_pull_interval: float = 1e6,
+    **changes: object,
 ) -> tuple[Simulation, Findings, Checkers]:
     """Members that know each other, before anything is written."""
     simulation = Simulation(1)
     findings = Findings()
     attached = attach(simulation, findings, checkers)
     for name in names:
-        simulation.start(name, push_pull_interval=1e6, **changes)
+        simulation.start(name, push_pull_interval=push_pull_interval, **changes)
         if name != "a":
             simulation.join(name, "a")
     simulation.run(10.0)
@@ -169,6 +172,30 @@ def test_records_that_are_not_counted_are_noticed() -> None:
     simulation.processes["b"].state.replica(Plane.STATE).slots.use.bytes += 1
     simulation.run(5.0)
     assert findings.counts["state-bounded"] > 0
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_each_exchange_may_fetch_both_planes_where_pings_do_not_compare(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = State.met
+
+    def more_often(self: State, member: str) -> None:
+        for _ in range(times):
+            met(self, member)
+            for exchange in self._exchanges.values():
+                exchange._pulls.clear()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StateExchange, "_close", lambda *_: None)
+        patched.setattr(State, "met", more_often)
+        simulation, findings, attached = formed(
+            [Quiescence], summaries=False, push_pull_interval=5.0
+        )
+        attached.calm()
+        simulation.run(120.0)
+    assert bool(findings.violations) == (times > 1)
+    assert findings.checked["quiescence"] > 0
 
 
 def test_news_of_state_in_a_cluster_at_rest_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
