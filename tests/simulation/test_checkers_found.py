@@ -26,7 +26,9 @@ def test_a_late_confirmation_is_no_stall_of_this_process():
     """Its shorter deadline has passed already: that is nobody's lateness. It was taken for a stall,
     which moved all deadlines by seconds and lowered the health score by two.
     """
-    engine = Engine(Config.lan(name="a", detector="memberlist"), HOME, rng=random.Random(1), packet_limit=1400)
+    engine = Engine(
+        Config.lan(name="a", detector="memberlist"), HOME, rng=random.Random(1), packet_limit=1400
+    )
     engine.start(now=0.0)
     for name in "bcdef":
         claim = Alive(1, name, Address(f"h-{name}", 7946), b"", VERSIONS_DEFAULT)

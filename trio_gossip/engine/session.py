@@ -69,4 +69,3 @@ class Exchange:
     names: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     connected: bool = attrs.field(default=False, kw_only=True)
     detail: str = attrs.field(default="", kw_only=True)
-    connected: bool = attrs.field(default=False, kw_only=True)

@@ -74,8 +74,10 @@ def is_relayed(process: Process, sequence: int) -> bool:
 
 
 def is_isolated(process: Process) -> bool:
-    """True while a process takes itself for cut off."""
-    return node_of(process).guard.isolated
+    """True while a process should take itself for cut off: by the silent rounds that it counts."""
+    guard = node_of(process).guard
+    rounds = guard._silent_rounds  # pyright: ignore[reportPrivateUsage]
+    return rounds >= process.config.isolate_after
 
 
 def is_verified(process: Process, name: str) -> bool:

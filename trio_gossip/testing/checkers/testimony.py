@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
-from trio_gossip.codec.messages import IndirectPing, Nack, Suspect
+from trio_gossip.codec.messages import IndirectPing, Nack, Ping, Suspect
 from trio_gossip.events import MemberFailed
 from trio_gossip.failures import Evidence
 from trio_gossip.members import MemberState
@@ -207,8 +207,9 @@ class _Private:
 class QuietKept(Checker):
     """A suspicion stays with the process that came to it for ``quiet`` seconds, and longer until a
     helper that is asked then was not answered either (``docs/detector``): the accusation goes to
-    nobody but the suspect before. Unless somebody else accuses it, or two findings say that its
-    process is gone (one where no third member is). And it ends soon: it is told, or let go.
+    nobody before, nor to the suspect in a ping. Unless somebody else accuses it, or two findings
+    say that its process is gone (one where no third member is). And it ends soon: it is told, or
+    let go.
 
     No helper is needed where there is none, and none by a process that takes itself for cut off.
     What is told is not older than the quiet time and four longest timeouts. In engine time.
@@ -260,7 +261,10 @@ class QuietKept(Checker):
             if not isinstance(message, Suspect) or message.name not in private:
                 continue
             row = process.engine.member(message.name)
-            if row is None or row.address == address:
+            if row is None:
+                continue
+            if row.address == address:
+                self._judge_ping(process, messages, private[message.name], message)
                 continue
             held = private.pop(message.name)
             fault = self._fault(process, message, held)
@@ -268,6 +272,15 @@ class QuietKept(Checker):
                 self.wrong(f"{process.name} tells that it suspects {message.name}, {fault}")
             else:
                 self.ok()
+
+    def _judge_ping(
+        self, process: Process, messages: Sequence[Message], held: _Private, claim: Suspect
+    ) -> None:
+        """An accusation goes to the suspect itself, which is for answers and not for pings."""
+        case = graded_of(process).get(claim.name)
+        pinged = isinstance(messages[0], Ping) and case is not None and case.private
+        if pinged and claim.incarnation == held.incarnation and not held.heard:
+            self.wrong(f"{process.name} tells {claim.name} of a suspicion that is private")
 
     def _fault(self, process: Process, message: Suspect, held: _Private) -> str:
         config, now = process.config, engine_time(process)

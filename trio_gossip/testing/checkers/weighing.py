@@ -103,13 +103,16 @@ class ClaimsWeighed(Checker):
     ) -> _Weighed:
         suspicion = cases_of(process).get(claim.name)
         accuser = None if isinstance(claim, Alive) else process.engine.member(claim.accuser)
+        known = accuser is not None and accuser.is_active
+        if weighs(process) and isinstance(claim, Suspect):
+            known = bool(_credible(process, claim))
         accusers = () if suspicion is None else _accusers(process, claim.name)
         return _Weighed(
             claim,
             source,
             process.engine.member(claim.name),
             evidence_of(process, claim.name),
-            accuser is not None and accuser.is_active,
+            known,
             accusers,
             credible,
         )
@@ -140,7 +143,7 @@ class ClaimsWeighed(Checker):
         if claim.incarnation < before.incarnation or claim.accuser == claim.name:
             return ""
         if weighs(process) and isinstance(claim, Suspect) and before.is_active:
-            if not _credible(process, claim):
+            if not each.known_accuser:
                 return "" if evidence_of(process, claim.name) == each.evidence else "took it in"
             held = graded_of(process).get(claim.name)
             if held is not None and not each.accusers:
