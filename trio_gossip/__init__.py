@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address, parse_address
-    from trio_gossip.cluster import Cluster, ClusterStatistics, open_cluster, serve_cluster
+    from trio_gossip.cluster import Cluster, open_cluster, serve_cluster
     from trio_gossip.cluster_keys import ClusterKeys
     from trio_gossip.cluster_state import ClusterShared, ClusterState, StateItem
+    from trio_gossip.cluster_statistics import ClusterStatistics
     from trio_gossip.config import Config
     from trio_gossip.errors import (
         BroadcastRateError,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         RemoteProtocolError,
     )
     from trio_gossip.events import (
+        ContactLost,
+        ContactRegained,
         Delivery,
         Event,
         JoinResult,
@@ -62,6 +65,8 @@ __all__ = [
     "ClusterStatistics",
     "Config",
     "ConfigError",
+    "ContactLost",
+    "ContactRegained",
     "Delivery",
     "DialFailure",
     "Event",
@@ -104,9 +109,10 @@ __all__ = [
 
 _MODULES = {
     "addresses": ("Address", "parse_address"),
-    "cluster": ("Cluster", "ClusterStatistics", "open_cluster", "serve_cluster"),
+    "cluster": ("Cluster", "open_cluster", "serve_cluster"),
     "cluster_keys": ("ClusterKeys",),
     "cluster_state": ("ClusterShared", "ClusterState", "StateItem"),
+    "cluster_statistics": ("ClusterStatistics",),
     "config": ("Config",),
     "errors": (
         "BroadcastRateError",
@@ -118,6 +124,8 @@ _MODULES = {
         "RemoteProtocolError",
     ),
     "events": (
+        "ContactLost",
+        "ContactRegained",
         "Delivery",
         "Event",
         "JoinResult",

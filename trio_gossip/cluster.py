@@ -6,19 +6,24 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import trio
 
 from trio_gossip.addresses import Address
 from trio_gossip.cluster_keys import ClusterKeys
 from trio_gossip.cluster_state import ClusterShared, ClusterState
+from trio_gossip.cluster_statistics import ClusterStatistics
 from trio_gossip.config import Config
 from trio_gossip.driver import Driver
-from trio_gossip.engine import EngineStatistics
 from trio_gossip.errors import LocalProtocolError
-from trio_gossip.events import Lagged, MemberReaped, MessageReceived, NameConflict
+from trio_gossip.events import (
+    ContactLost,
+    ContactRegained,
+    Lagged,
+    MemberReaped,
+    MessageReceived,
+    NameConflict,
+)
 from trio_gossip.joining import Joiner
-from trio_gossip.loop_lag import LoopLag
 from trio_gossip.members import Member, MemberState
 from trio_gossip.subscription import EVENTS_DEFAULT, Subscription
 from trio_gossip.transport import Transport
@@ -26,32 +31,6 @@ from trio_gossip.unwrapping import raise_unwrapped
 
 if TYPE_CHECKING:
     from trio_gossip.events import JoinResult
-
-
-@attrs.frozen
-class ClusterStatistics:
-    """A snapshot of everything that is counted.
-
-    Attributes:
-        engine: the protocol's counters.
-        transport: the transport's own statistics.
-        subscriptions: open event subscriptions.
-        events_missed: events dropped because a subscriber was full.
-        streams: open streams.
-        streams_rejected: streams of peers closed because too many were open.
-        refusals_dropped: words of the network that nobody listens somewhere, which were not looked
-            at because too many came.
-        loop_lag: how late this process is.
-    """
-
-    engine: EngineStatistics
-    transport: object
-    subscriptions: int
-    events_missed: int
-    streams: int
-    streams_rejected: int
-    refusals_dropped: int
-    loop_lag: LoopLag
 
 
 class Cluster:
@@ -83,6 +62,13 @@ class Cluster:
     def health_score(self) -> int:
         """This process's own health: 0 is healthy, more means that it is slow to be heard."""
         return self._driver.engine.health_score
+
+    @property
+    def is_isolated(self) -> bool:
+        """True while nobody answers this process, neither members nor helpers: it is cut off, or
+        all others are gone. :class:`~trio_gossip.ContactLost` tells when that begins.
+        """
+        return self._driver.engine.is_isolated
 
     def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002 - public name
         """Alive and suspect members, this one included; with ``all`` also failed and left
@@ -153,7 +139,9 @@ class Cluster:
                         return member
                     if member is None and before is not None and state == "reaped":
                         return before
-                elif isinstance(event, MessageReceived | NameConflict):
+                elif isinstance(
+                    event, MessageReceived | NameConflict | ContactLost | ContactRegained
+                ):
                     continue
                 elif event.member.name == name:
                     reaped = isinstance(event, MemberReaped)

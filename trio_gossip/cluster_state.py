@@ -47,8 +47,8 @@ class _View:
 
         Args:
             key: 1 to 256 bytes of UTF-8.
-            value: at most 64 KiB; up to about a kilobyte it travels as gossip, longer ones by
-                stream, which takes some seconds in a large cluster.
+            value: at most 64 KiB; up to about a kilobyte it travels as gossip. Longer ones are
+                announced, and each member fetches them by stream from one that has them.
 
         Raises:
             LocalProtocolError: the key or the value is too long, a limit on records or bytes is
@@ -63,7 +63,7 @@ class _View:
         Raises:
             LocalProtocolError: there is no room to remember it, or this member has left.
         """
-        known = self._record(key) is not None
+        known = self._record(key, self._writes_of) is not None
         self._write(key, None)
         return known
 
@@ -78,7 +78,12 @@ class _View:
         records = driver.state.replica(self._plane).items(prefix)
         return driver.state_changes.add(self._plane, prefix, records)
 
-    def _record(self, key: str, owner: str = "") -> Record | None:
+    @property
+    def _writes_of(self) -> str:
+        """Whose keys this member writes here; empty for those of the cluster."""
+        return ""
+
+    def _record(self, key: str, owner: str) -> Record | None:
         _check_text("key", key)
         return self._driver.state.replica(self._plane).get((owner, key))
 
@@ -111,12 +116,13 @@ class ClusterState(_View):
         owner = None if member is None else self._owner(member)
         return _items(self._driver.state.replica(self._plane).items(prefix, owner))
 
-    def _record(self, key: str, owner: str = "") -> Record | None:
-        return super()._record(key, owner or self._driver.config.name)
+    @property
+    def _writes_of(self) -> str:
+        return self._driver.config.name
 
     def _owner(self, member: Member | str | None) -> str:
         if member is None:
-            return self._driver.config.name
+            return self._writes_of
         if isinstance(member, Member):
             return member.name
         _check_text("member", member)
@@ -135,7 +141,7 @@ class ClusterShared(_View):
 
     def get(self, key: str) -> bytes | None:
         """The value of a key; None if there is none."""
-        record = self._record(key)
+        record = self._record(key, self._writes_of)
         return None if record is None else record.value
 
     def items(self, prefix: str = "") -> list[StateItem]:

@@ -64,6 +64,8 @@ class Config(DetectorConfig):
     """Each message is sent this x ceil(log10(N+1)) times by each member."""
     transmit_floor: int = 8
     """With eager copies, each message is sent so often at least, in small clusters."""
+    lossy_transmit_floor: int = 12
+    """The same while many probes have no direct answer; the higher one of the two counts."""
     packet_bytes_max: int = 1400
     """Most bytes in a packet, below the usual MTU; the transport's own limit counts as well."""
 
@@ -112,6 +114,19 @@ class Config(DetectorConfig):
     state_share: float = 0.25
     """Share of the bytes of gossip that news of state gets when membership and messages have much
     to tell as well."""
+    state_records_max: int = 65_536
+    """Records of state that each of its two planes holds here, deleted keys included."""
+    state_owner_records_max: int = 1024
+    """The same of one writer."""
+    state_bytes_max: int = 64 * 1024 * 1024
+    """Bytes of keys and values that each plane holds here."""
+    state_owner_bytes_max: int = 1024 * 1024
+    """The same of one writer."""
+    state_tombstone_time: float = 3600.0
+    """Seconds for which a deleted key is remembered. Deleted keys do not come back however short
+    it is; but shared values written during a partition that lasts longer may be lost."""
+    state_clock_skew: float = 60.0
+    """Seconds by which a writer's wall clock may be ahead of ours; beyond it, it is not heard."""
     lazy_bytes: int = 1024
     """Own broadcasts longer than this, or than a packet, are announced by gossip and fetched by
     stream: they cross each member about once. With 65536 none is, and each must fit a packet."""

@@ -59,6 +59,8 @@ _SECONDS = (
     "rejoin_memory",
     "leave_timeout",
     "leave_linger",
+    "state_tombstone_time",
+    "state_clock_skew",
 )
 _FLAGS = ("stream_pings", "summaries", "kernel_evidence")
 _HOOKS = ("admit", "stream_ping_filter")
@@ -77,6 +79,7 @@ _COUNTS = {
     "gossip_nodes": (1, 64),
     "retransmit_mult": (1, 64),
     "transmit_floor": (1, 64),
+    "lossy_transmit_floor": (1, 64),
     "packet_bytes_max": (PACKET_BYTES_MIN, 65507),
     "sync_chunk_members": (32, 256),
     "sync_concurrent_max": (1, 4096),
@@ -84,6 +87,10 @@ _COUNTS = {
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
     "broadcast_burst": (1, 1048576),
+    "state_records_max": (1, 131072),
+    "state_owner_records_max": (1, 131072),
+    "state_bytes_max": (1, 1024**4),
+    "state_owner_bytes_max": (1, 1024**4),
     "lazy_bytes": (0, 65536),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }

@@ -41,7 +41,13 @@ from trio_gossip.engine.outputs import (
     SendPacket,
 )
 from trio_gossip.errors import ConfigError, LocalProtocolError
-from trio_gossip.events import Lagged, MessageReceived, NameConflict
+from trio_gossip.events import (
+    ContactLost,
+    ContactRegained,
+    Lagged,
+    MessageReceived,
+    NameConflict,
+)
 from trio_gossip.exposure import warn_if_open
 from trio_gossip.history import History
 from trio_gossip.loop_lag import LagMeter
@@ -121,7 +127,7 @@ class Driver:
         if address.is_wildcard or not address.port:
             raise ConfigError(f"{address} is no address that others can reach; set advertise")
         self.state_changes = StateChangesRegistry()
-        self.state = State(wall_ms, shown=self.state_changes.publish)
+        self.state = State.of(config, wall_ms, shown=self.state_changes.publish)
         keys = () if transport.keyring is None else (Keys(transport.keyring),)
         incarnation = config.incarnation or int(time.time())
         self.engine = Engine(
@@ -319,7 +325,9 @@ class Driver:
                 event.existing.address,
                 event.other,
             )
-        elif not isinstance(event, MessageReceived | Lagged):
+        elif isinstance(event, ContactLost):
+            logger.warning("nobody answers any more, neither members nor helpers")
+        elif not isinstance(event, MessageReceived | Lagged | ContactRegained):
             self.history.note(event, trio.current_time())
         self.subscriptions.publish(event)
 

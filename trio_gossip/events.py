@@ -133,6 +133,20 @@ class NameConflict:
 
 
 @attrs.frozen
+class ContactLost:
+    """Nobody answers this process, neither members nor helpers: it takes itself for cut off.
+
+    It goes on asking, and accuses nobody before others meanwhile. To it, members stay what they
+    were: who counts a majority must not count while :attr:`.Cluster.is_isolated`.
+    """
+
+
+@attrs.frozen
+class ContactRegained:
+    """Somebody answered again."""
+
+
+@attrs.frozen
 class MessageReceived:
     """A message of the application arrived.
 
@@ -168,7 +182,9 @@ MemberEvent: TypeAlias = (
 )
 """A change of the member table."""
 
-Event: TypeAlias = MemberEvent | NameConflict | MessageReceived | Lagged
+Event: TypeAlias = (
+    MemberEvent | NameConflict | ContactLost | ContactRegained | MessageReceived | Lagged
+)
 """Everything that a subscription yields."""
 
 

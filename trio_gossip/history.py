@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trio_gossip.events import MemberUpdated
+from trio_gossip.events import MemberFailed, MemberUpdated
 
 if TYPE_CHECKING:
     from trio_gossip.events import MemberEvent
@@ -59,10 +59,15 @@ def _line(noted: _Noted, now: float) -> str:
         f"({event.reason.value.replace('_', ' ')}; incarnation {member.incarnation}",
         f"at {member.address})",
     ]
+    if event.evidence is not None:
+        words.append(f"{event.evidence.name.lower()};")
     if event.accusers:
         words.append(f"accused by {', '.join(event.accusers)};")
     if event.tried:
         words.append(f"tried {', '.join(event.tried)};")
+    if isinstance(event, MemberFailed) and event.steps:
+        steps = (f"{step.replace('_', ' ')} {ago:.1f} s" for step, ago in event.steps)
+        words.append(f"{', '.join(steps)} before;")
     if event.health_score:
         words.append(f"our own health score was {event.health_score};")
     if isinstance(event, MemberUpdated) and event.previous is not None:

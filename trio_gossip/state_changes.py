@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import attrs
-import trio
 
 from trio_gossip.errors import LocalProtocolError
+from trio_gossip.reading import Reading
 from trio_gossip.services.state_records import Plane
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class StateChange:
     """A key has another value than when it was told last.
 
     Attributes:
-        owner: the member whose key it is; of a shared key who wrote it last, also who deleted it.
+        owner: the member whose key it is; of a shared key who wrote the value, or had written the
+            one that is gone: who deleted it is not always known.
         key: its name.
         value: the present value; None if there is none any more.
     """
@@ -36,7 +37,7 @@ class StateChange:
     value: bytes | None = attrs.field(repr=False)
 
 
-class StateChanges:
+class StateChanges(Reading[StateChange]):
     """An iteration over changes: first all keys as they are, then each that changes. A sync context
     manager and an async iterator; it ends when the cluster stops or it is closed.
 
@@ -46,35 +47,11 @@ class StateChanges:
     """
 
     def __init__(self, registry: StateChangesRegistry, plane: Plane, prefix: str) -> None:
-        self._registry = registry
         self.plane = plane
         self.prefix = prefix
         self._pending: OrderedDict[Slot, StateChange] = OrderedDict()
         self._told: dict[Slot, None] = {}
-        self._closed = False
-        self._arrived = trio.lowlevel.ParkingLot()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop; what was not read is dropped."""
-        self._pending.clear()
-        self.end()
-        self._registry.remove(self)
-
-    def end(self) -> None:
-        """No more will come; what waits can still be read."""
-        self._closed = True
-        self._arrived.unpark_all()
+        super().__init__(self._pending, partial(registry.remove, self))
 
     def publish(self, slot: Slot, change: StateChange) -> None:
         """Note a change."""
@@ -82,17 +59,9 @@ class StateChanges:
             self._pending.pop(slot, None)  # who reads never knew of it
             return
         self._pending[slot] = change
-        self._arrived.unpark()
+        self._wake()
 
-    def __aiter__(self) -> StateChanges:
-        return self
-
-    async def __anext__(self) -> StateChange:
-        await trio.lowlevel.checkpoint()
-        while not self._pending:
-            if self._closed:
-                raise StopAsyncIteration
-            await self._arrived.park()
+    def _take(self) -> StateChange:
         slot, change = self._pending.popitem(last=False)
         if change.value is None:
             self._told.pop(slot, None)

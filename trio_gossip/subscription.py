@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from trio_gossip.errors import LocalProtocolError
-from trio_gossip.events import Lagged
+from trio_gossip.events import Event, Lagged
+from trio_gossip.reading import Reading
 
 if TYPE_CHECKING:
-    from trio_gossip.events import Event
     from trio_gossip.members import Member
 
 EVENTS_DEFAULT: Final = 1024
@@ -22,7 +22,7 @@ SUBSCRIPTIONS_MAX: Final = 1024
 """Subscriptions of one cluster."""
 
 
-class Subscription:
+class Subscription(Reading[Event]):
     """Events from the moment of :meth:`Cluster.events` on. A sync context manager and an
     async iterator; iteration ends when the cluster stops or the subscription is closed.
 
@@ -43,30 +43,7 @@ class Subscription:
         self._registry = registry
         self._limit = limit
         self._events: deque[Event] = deque()
-        self._closed = False
-        self._arrived = trio.lowlevel.ParkingLot()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop receiving. Events that wait are dropped."""
-        self._events.clear()
-        self.end()
-        self._registry.remove(self)
-
-    def end(self) -> None:
-        """No more events will come; what waits can still be read."""
-        self._closed = True
-        self._arrived.unpark_all()
+        super().__init__(self._events, partial(registry.remove, self))
 
     @property
     def has_room(self) -> bool:
@@ -78,7 +55,7 @@ class Subscription:
         events = self._events
         if len(events) < self._limit:
             events.append(event)
-            self._arrived.unpark()
+            self._wake()
             return
         last = events[-1]
         if type(last) is Lagged:
@@ -86,15 +63,7 @@ class Subscription:
         else:
             events.append(Lagged(1))
 
-    def __aiter__(self) -> Subscription:
-        return self
-
-    async def __anext__(self) -> Event:
-        await trio.lowlevel.checkpoint()
-        while not self._events:
-            if self._closed:
-                raise StopAsyncIteration
-            await self._arrived.park()
+    def _take(self) -> Event:
         event = self._events.popleft()
         self._registry.made_room()
         return event

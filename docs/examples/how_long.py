@@ -19,6 +19,8 @@ def lateness(size: int, seed: int) -> float:
     simulation.links.cut(pairs)
 
     def misses_majority() -> bool:
+        if lost.engine.is_isolated:
+            return True
         alive = [each for each in lost.engine.members() if each.state is MemberState.ALIVE]
         return len(alive) * 2 <= size
 

@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 import trio
-from work_distributor import CarefulDistributor, Distributor
+from work_distributor import CarefulDistributor, Distributor, MajorityDistributor
 
 KEYS = [f"key-{number}" for number in range(6)]
 
 FIRST = Distributor
-MAJORITY = partial(CarefulDistributor, size=3, hand_over=0.0)
+MAJORITY = partial(MajorityDistributor, size=3)
 CAREFUL = partial(CarefulDistributor, size=3, hand_over=60.0)
 
 
@@ -79,7 +79,7 @@ async def test_in_a_partition_no_key_has_two_workers(gossip_network, ledger):
 
 async def test_a_short_outage_gives_no_key_to_two_members(gossip_network, ledger):
     with gossip_network.partitioned({"a"}, {"b", "c"}):
-        await ledger.watch(4.2)
+        await ledger.watch(4.4)
     await ledger.watch(120)
     assert all(len(names) == 1 for names in ledger.workers.values())
 

@@ -71,7 +71,34 @@ class Distributor:
         await self.work(key)
 
 
-class CarefulDistributor(Distributor):
+class MajorityDistributor(Distributor):
+    """Works only while it sees more than half of all members.
+
+    Args:
+        cluster: this member.
+        keys: all keys there are; the same for every member.
+        work: works on one key until it is cancelled.
+        size: how many members the cluster is meant to have. There must never be more.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        keys: Sequence[str],
+        work: Callable[[str], Awaitable[None]],
+        *,
+        size: int,
+    ) -> None:
+        super().__init__(cluster, keys, work)
+        self.size = size
+
+    def owned(self) -> list[str]:
+        """Nothing, unless more than half of all members are alive: only one side can say so."""
+        alive = [each for each in self.cluster.members() if each.state is MemberState.ALIVE]
+        return super().owned() if len(alive) * 2 > self.size else []
+
+
+class CarefulDistributor(MajorityDistributor):
     """Rather leaves a key without work for a while than lets two members work on it.
 
     Args:
@@ -92,14 +119,12 @@ class CarefulDistributor(Distributor):
         size: int,
         hand_over: float,
     ) -> None:
-        super().__init__(cluster, keys, work)
-        self.size = size
+        super().__init__(cluster, keys, work, size=size)
         self.hand_over = hand_over
 
     def owned(self) -> list[str]:
-        """Nothing, unless more than half of all members are alive: only one side can say so."""
-        alive = [each for each in self.cluster.members() if each.state is MemberState.ALIVE]
-        return super().owned() if len(alive) * 2 > self.size else []
+        """Nothing either while nobody answers us: others may have given us up."""
+        return [] if self.cluster.is_isolated else super().owned()
 
     async def begin(self, key: str) -> None:
         """Give whoever had it before the time to notice; then work."""

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from trio_gossip.addresses import HOST_BYTES_MAX, Address, canonical_host
 from trio_gossip.codec.frames import RECORDS_MAX, REFUSAL_TEXT_MAX
 from trio_gossip.codec.messages import (
+    ACCUSERS_MAX,
+    AGE_MS_MAX,
     Ack,
     Alive,
     Announce,
@@ -43,6 +45,7 @@ from trio_gossip.codec.messages import (
 )
 from trio_gossip.codec.summary import EQUAL, EXPLAINED, PLANES_MAX, SUMMARY_BYTES, pack_sums
 from trio_gossip.codec.wire import BUDGET_MS_MAX, PARCEL_BYTES_MAX
+from trio_gossip.failures import Evidence
 from trio_gossip.members import INCARNATION_MAX, META_BYTES_MAX, NAME_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ _host_characters = st.characters(exclude_categories=["C", "Z"], exclude_characte
 CODES_UNKNOWN: Final = st.integers(14, 255)
 
 uint32: SearchStrategy[int] = st.integers(0, 2**32 - 1)
+evidence: SearchStrategy[int] = st.sampled_from([int(each) for each in Evidence])
 incarnations: SearchStrategy[int] = st.integers(1, INCARNATION_MAX)
 metas: SearchStrategy[bytes] = st.binary(max_size=META_BYTES_MAX)
 payloads: SearchStrategy[bytes] = st.binary(max_size=1400)
@@ -130,11 +134,19 @@ messages_by_type: Final[dict[type, SearchStrategy[Any]]] = {
         st.none() | addresses,
     ),
     Ack: st.builds(Ack, uint32, payloads, ack_summaries()),
-    Nack: st.builds(Nack, uint32),
+    Nack: st.builds(Nack, uint32, evidence),
     Alive: st.builds(
         Alive, incarnations, names, addresses, metas, version_bytes(), st.just("") | names
     ),
-    Suspect: st.builds(Suspect, incarnations, names, names),
+    Suspect: st.builds(
+        Suspect,
+        incarnations,
+        names,
+        names,
+        evidence,
+        st.integers(0, AGE_MS_MAX),
+        st.lists(st.tuples(names, evidence), max_size=ACCUSERS_MAX - 1).map(tuple),
+    ),
     Dead: st.builds(Dead, incarnations, names, names),
     Broadcast: st.builds(Broadcast, names, incarnations, incarnations, payloads),
     UserMessage: st.builds(UserMessage, names, payloads),

@@ -13,6 +13,7 @@ import pytest
 from trio_gossip.addresses import Address
 from trio_gossip.config import Config
 from trio_gossip.config_faults import PACKET_BYTES_MIN
+from trio_gossip.detector_config import DetectorConfig
 from trio_gossip.errors import ConfigError, GossipError
 from trio_gossip.members import Versions
 
@@ -67,6 +68,14 @@ def test_a_config_cannot_be_changed_and_is_checked_again_when_evolved() -> None:
 
 
 POSITIVE = [
+    "scan_interval",
+    "rto_floor",
+    "rto_ceil",
+    "floor_refused",
+    "floor_silent",
+    "floor_stalled",
+    "min_public",
+    "reprobe",
     "cold_interval",
     "probe_interval",
     "probe_timeout",
@@ -77,6 +86,8 @@ POSITIVE = [
     "push_pull_interval",
 ]
 ZERO_ALLOWED = [
+    "quiet",
+    "stall_hold",
     "eager_coalesce",
     "gossip_to_dead_time",
     "reap_time",
@@ -84,14 +95,19 @@ ZERO_ALLOWED = [
     "rejoin_memory",
     "leave_timeout",
     "leave_linger",
+    "state_tombstone_time",
+    "state_clock_skew",
 ]
 RATES = ["eager_rate", "eager_full_rate", "broadcast_rate"]
 COUNTS = {
+    "helpers": (0, 6),
+    "isolate_after": (1, 64),
     "eager_copies": (0, 32),
     "eager_burst": (1, 1024),
     "eager_full_burst": (1, 1024),
     "cold_packets": (1, 64),
     "transmit_floor": (1, 64),
+    "lossy_transmit_floor": (1, 64),
     "indirect_probes": (0, 32),
     "awareness_max": (1, 64),
     "suspicion_mult": (1, 64),
@@ -105,6 +121,10 @@ COUNTS = {
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
     "broadcast_burst": (1, 1048576),
+    "state_records_max": (1, 131072),
+    "state_owner_records_max": (1, 131072),
+    "state_bytes_max": (1, 1024**4),
+    "state_owner_bytes_max": (1, 1024**4),
     "lazy_bytes": (0, 65536),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }
@@ -116,6 +136,7 @@ SHARES = ("broadcast_share", "state_share")
 
 def test_every_field_with_a_number_is_checked() -> None:
     checked = {*POSITIVE, *ZERO_ALLOWED, *RATES, *COUNTS, *SHARES, "incarnation"}
+    checked |= {"ring_interval", "max_factor", "solo_factor"}  # tests/codec/test_detector_config.py
     numbers = {
         field.name
         for field in attrs.fields(Config)
@@ -269,7 +290,10 @@ def _documented(source: str, class_name: str) -> dict[str, str | None]:
 
 
 def test_every_field_has_a_line_that_explains_it() -> None:
-    documented = _documented(inspect.getsource(inspect.getmodule(Config)), "Config")  # type: ignore[arg-type]  # found
+    documented: dict[str, str | None] = {}
+    for kind in (DetectorConfig, Config):
+        source = inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]  # found
+        documented |= _documented(source, kind.__name__)
     assert list(documented) == [field.name for field in attrs.fields(Config)]
     assert [name for name, text in documented.items() if not text or len(text) < 20] == []
 

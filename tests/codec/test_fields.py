@@ -16,7 +16,14 @@ from trio_gossip.codec.frames import (
     SERVICE_BYTES_MAX,
     STATE_BYTES_MAX,
 )
-from trio_gossip.codec.messages import Ping, ServiceAnswer, ServiceRequest, Unknown
+from trio_gossip.codec.messages import (
+    ACCUSERS_MAX,
+    AGE_MS_MAX,
+    Ping,
+    ServiceAnswer,
+    ServiceRequest,
+    Unknown,
+)
 from trio_gossip.codec.wire import BUDGET_MS_MAX, PARTS_MAX
 
 IPV4 = bytes((10, 0, 0, 2, 0x1F, 0x0A))
@@ -104,9 +111,13 @@ def test_a_message_with_a_field_missing_or_added_is_refused(name: str) -> None:
     assert _packet(message[:-1]) == "shape"
     for extra in (None, 0, b""):
         # The summary of a ping and of an ack may be missing, but is never empty.
-        refused = "field" if name in ("ping", "ack") else "shape"
-        assert _packet([*message, extra]) == refused
-        assert _packet([*message, extra, extra]) == "shape"
+        # What a helper and an accuser found may be missing as well, but is a number.
+        refused = "field" if name in ("ping", "ack", "nack") else "shape"
+        found = name == "nack" and extra == 0
+        assert _packet([*message, extra]) == ("ok" if found else refused)
+        refused = "field" if name == "suspect" else "shape"
+        found = name == "suspect" and extra == 0
+        assert _packet([*message, extra, extra]) == ("ok" if found else refused)
 
 
 @pytest.mark.parametrize("size", range(12))
@@ -253,6 +264,36 @@ def test_an_incarnation_is_from_1_to_two_to_the_62(name: str, at: int, last: int
         assert _packet(_with(MESSAGES[name], at, good)) == "ok"
     for bad in (-1, 0, last + 1, 2**64 - 1):
         assert _packet(_with(MESSAGES[name], at, bad)) == "field"
+
+
+@pytest.mark.parametrize("bad", [-1, 3, 256, 2**32, True, None, "0", b"", 0.0], ids=ascii)
+def test_what_was_found_is_silent_stalled_or_refused_wherever_it_is_told(bad: object) -> None:
+    nack, suspect = [*MESSAGES["nack"], 0], [*MESSAGES["suspect"], 0, 0, "c", 0]
+    for good in range(3):
+        assert _packet(_with(nack, 2, good)) == "ok"
+        assert _packet(_with(suspect, 4, good)) == "ok"
+        assert _packet(_with(suspect, 7, good)) == "ok"
+    assert _packet(_with(nack, 2, bad)) == "field"
+    assert _packet(_with(suspect, 4, bad)) == "field"
+    assert _packet(_with(suspect, 7, bad)) == "field"
+
+
+def test_an_accusation_is_at_most_ten_minutes_old() -> None:
+    suspect = [*MESSAGES["suspect"], 0, AGE_MS_MAX]
+    assert _packet(suspect) == "ok"
+    for bad in (AGE_MS_MAX + 1, 2**32 - 1, 2**32, -1, 1.0, None):
+        assert _packet(_with(suspect, 5, bad)) == "field"
+
+
+def test_an_accusation_names_nine_accusers_and_no_more() -> None:
+    suspect = [*MESSAGES["suspect"], 0, 0]
+    for number in range(ACCUSERS_MAX - 1):
+        suspect += [f"n{number}", 0]
+        assert _packet(suspect) == "ok"
+        assert _packet(suspect[:-1]) == "shape", "each of them with what it found"
+    assert _packet([*suspect, "one more", 0]) == "shape"
+    assert _packet(_with(suspect, 6, "")) == "field"
+    assert _packet(_with(suspect, 6, "n" * 256)) == "field"
 
 
 def test_sizes_are_accepted_to_the_limit_and_no_further() -> None:

@@ -79,6 +79,10 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
         "8201820301",
     ),
     (
+        Nack(1, 2),
+        "820183030102",
+    ),
+    (
         Alive(INCARNATION, "b", IPV4, b"role=db", VERSIONS),
         "820187041a6553f1006162460a0000021f0a47726f6c653d64624601010100000060",
     ),
@@ -89,6 +93,14 @@ MESSAGES: Final[list[tuple[Message, str]]] = [
     (
         Suspect(INCARNATION, "b", "a"),
         "820184051a6553f10061626161",
+    ),
+    (
+        Suspect(INCARNATION, "b", "a", 1, 2000),
+        "820186051a6553f10061626161011907d0",
+    ),
+    (
+        Suspect(INCARNATION, "b", "a", 0, 600_000, (("c", 2), ("d", 0))),
+        "82018a051a6553f10061626161001a000927c0616302616400",
     ),
     (
         Dead(INCARNATION, "b", "a"),

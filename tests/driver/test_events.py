@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 import trio.testing
 
@@ -118,16 +119,21 @@ async def test_the_whole_life_of_a_killed_member_is_told_with_its_reasons(world:
     assert a.member("c") is None
 
 
-async def test_a_member_that_was_only_cut_off_recovers(world: World) -> None:
+@pytest.mark.parametrize(("cut", "reason"), [(1.0, Reason.ANSWERED), (3.0, Reason.REFUTED)])
+async def test_a_member_that_was_only_cut_off_recovers(
+    world: World, cut: float, reason: Reason
+) -> None:
+    """For a while nobody but its accuser knows of it, and an answer to that one will do."""
     a, b, _ = await world.cluster_of("abc")
     with a.events() as events:
         world.network.partition("10.0.0.2", ["10.0.0.1", "10.0.0.3"])
         event = await soon(events.__anext__)
         assert isinstance(event, MemberSuspected)
         assert event.member.name == "b"
+        await trio.sleep(cut)
         world.network.heal()
         event = await soon(events.__anext__)
     assert isinstance(event, MemberRecovered)
-    assert event.reason is Reason.REFUTED
+    assert event.reason is reason
     assert state_at(a, "b") is MemberState.ALIVE
     assert event.member.incarnation == b.local.incarnation

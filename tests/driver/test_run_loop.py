@@ -102,7 +102,7 @@ def packet_of(*messages: Message, source: Address = FRIEND) -> Packet:
 async def stuffed(world: World) -> tuple[Cluster, Stuffed]:
     """A member that knows one other, and has nothing more to say of it."""
     transport = Stuffed(world.network.transport("10.0.0.1"))
-    a = await world.start("a", transport=transport, probe_interval=1000.0)
+    a = await world.start("a", transport=transport, scan_interval=1000.0, ring_interval=None)
     transport.stuff([packet_of(Alive(5, "b", FRIEND, b"", Versions().pack()))])
     await trio.sleep(5)
     transport.handled.clear()
@@ -134,7 +134,7 @@ async def test_a_flood_of_pings_does_not_keep_rumours_out(world: World) -> None:
 
 
 async def test_a_call_wakes_a_loop_that_sleeps_for_long(world: World) -> None:
-    quiet = {"probe_interval": 50.0, "probe_timeout": 10.0}
+    quiet = {"scan_interval": 50.0, "ring_interval": None}
     a, b = await world.cluster_of("ab", **quiet)
     await trio.sleep(20)
     with b.events() as events:
@@ -201,7 +201,7 @@ async def test_a_silly_packet_is_counted_and_changes_nothing(world: World) -> No
 
 
 @pytest.mark.parametrize(
-    ("state", "before", "seconds"), [("failed", MemberSuspected, 4.0), ("reaped", MemberFailed, 30)]
+    ("state", "before", "seconds"), [("failed", MemberSuspected, 1.0), ("reaped", MemberFailed, 30)]
 )
 async def test_a_change_that_was_dropped_in_a_flood_is_not_waited_for_for_ever(
     nursery: trio.Nursery, state: str, before: type, seconds: float

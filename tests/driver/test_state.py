@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import partial
 
 import pytest
@@ -133,3 +134,77 @@ async def test_bad_input_gets_one_clear_line(gossip_network):
             a.state.set("one more", b"")
         a.state.set("k0", b"replaced")
         a.state.delete("k1")
+
+
+async def test_the_empty_name_stands_for_no_member(gossip_network):
+    async with gossip_network.clusters("a") as (a,):
+        a.state.set("k", b"v")
+        a.shared.set("k", b"v")
+        assert a.state.get("k", "") is None, "it stood for this one"
+        assert a.state.items(member="") == []
+        assert a.state.get("k", "nobody") is None
+
+
+async def test_keys_that_are_no_text_or_too_long_are_not_there_and_not_written(gossip_network):
+    async with gossip_network.clusters("a", "b") as (a, b):
+        for key in ("", "x" * 257, "\N{EURO SIGN}" * 86, "\ud800"):
+            for view in (a.state, a.shared):
+                assert view.get(key) is None
+                assert not view.delete(key)
+                with pytest.raises(LocalProtocolError, match="1 to 256 bytes of UTF-8"):
+                    view.set(key, b"")
+        for value in (bytearray(b"v"), memoryview(b"v"), None, 1):
+            with pytest.raises(TypeError, match="value must be bytes"):
+                a.shared.set("k", value)
+        for key in (Kind.ONE, "\N{EURO SIGN}" * 85, "\x00", "x" * 256):
+            a.shared.set(key, b"v")
+            await settled(b, key=str(key), value=b"v")
+
+
+class Kind(StrEnum):
+    ONE = "one"
+
+
+async def test_who_has_left_reads_on_and_does_not_write(gossip_network):
+    async with gossip_network.clusters("a", "b") as (a, b):
+        a.state.set("k", b"v")
+        await settled(b, key="k", value=b"v", of="a")
+        await b.leave()
+        for call in (lambda: b.shared.set("k", b"v"), lambda: b.shared.delete("k")):
+            with pytest.raises(LocalProtocolError):
+                call()
+        assert b.state.get("k", "a") == b"v"
+        assert not b.shared.items()
+
+
+async def test_an_iteration_that_is_cancelled_has_taken_nothing(gossip_network):
+    async with gossip_network.clusters("a") as (a,):
+        with a.state.changes() as changes:
+            a.state.set("k", b"1")
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await anext(changes)
+            assert await anext(changes) == StateChange("a", "k", b"1")
+            with trio.move_on_after(1):
+                await anext(changes)
+            a.state.set("k", b"2")
+            assert await anext(changes) == StateChange("a", "k", b"2")
+
+
+async def test_an_iteration_that_is_closed_ends_for_all_who_wait(gossip_network):
+    ended = []
+
+    async def read(changes):
+        ended.append([change async for change in changes])
+
+    async with gossip_network.clusters("a") as (a,), trio.open_nursery() as nursery:
+        changes = a.state.changes()
+        for _ in range(2):
+            nursery.start_soon(read, changes)
+        await trio.sleep(1)
+        a.state.set("k", b"1")
+        await trio.sleep(1)
+        changes.close()
+        changes.close()
+        a.state.set("k", b"2")
+    assert sorted(map(len, ended)) == [0, 1]

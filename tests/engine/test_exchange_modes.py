@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import cbor2
 import pytest
 
@@ -18,6 +20,7 @@ from trio_gossip.engine.sync import PUSH_WHOLE
 from trio_gossip.errors import ConfigError
 from trio_gossip.failures import RefusalReason
 from trio_gossip.members import EXCHANGE_MODES, MemberState
+from trio_gossip.services.state_records import Plane
 from trio_gossip.testing import Simulation
 
 PUSH_PULL, PUSH, PULL = range(3)
@@ -211,3 +214,25 @@ def test_a_cluster_in_each_mode_forms_and_heals(mode: str) -> None:
     assert len(world.processes["n0"].engine.members()) == 4
     world.links.mend(pairs)
     assert world.run_until(world.agree, 60.0)
+
+
+@pytest.mark.parametrize("mode", EXCHANGE_MODES)
+def test_without_summaries_state_follows_the_exchanges_of_tables_in_their_mode(mode: str) -> None:
+    world = Simulation(3, loss=1.0)
+    names = [f"n{number:02}" for number in range(30)]
+    world.start_converged(names, exchange=mode, summaries=False, push_pull_interval=1.0, **QUIET)
+    world.run(5.0)
+    world.write("n07", "long", b"x" * 5000)
+    world.write("n08", "short", b"x")
+    slots = [("n07", "long"), ("n08", "short")]
+
+    def known() -> bool:
+        replicas = [process.state.replica(Plane.STATE) for process in world.processes.values()]
+        return all(replica.get(slot) for replica in replicas for slot in slots)
+
+    assert world.run_until(known, 60.0)
+    counts: Counter[str] = Counter()
+    for process in world.processes.values():
+        counts.update(process.engine.statistics().counters)
+    assert (counts["state_offered"] > 0) == (mode == "push")
+    assert (counts["state_pushed"] > 0) == (mode == "push")

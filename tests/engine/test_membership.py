@@ -194,7 +194,7 @@ def test_a_member_that_everybody_knows_already_announces_nothing() -> None:
     assert [type(output) for output in outputs] == [Notify]
     assert outputs[0].event.member == engine.local
     assert engine.statistics().membership_queue == 0
-    assert engine.statistics().timers == 3  # probes, exchanges and rejoins, but no gossip
+    assert engine.statistics().timers == 4  # ring, scan, exchanges and rejoins, but no gossip
     engine = engine_on(table_of(3, rng))
     engine.start(now=0.0)
     assert engine.statistics().membership_queue == 1
@@ -232,7 +232,7 @@ def test_a_subclass_sees_every_change_that_the_engine_makes() -> None:
 
     engine.start(now=0.0)
     assert seen == ["insert", "touch"]
-    receive(alive("a"), Suspect(1, "a", "me"), Dead(1, "a", "a"), Dead(2, "a", "a"))
+    receive(alive("a"), Suspect(1, "a", "x"), Dead(1, "a", "a"), Dead(2, "a", "a"))
     assert seen[2:] == ["insert", "replace", "replace", "witness"]
     receive(Suspect(3, "a", "x"), Suspect(10, "me", "x"))
     assert seen[6:] == ["witness", "replace"]

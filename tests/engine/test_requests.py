@@ -43,6 +43,7 @@ class Echo(Service):
         self.woken: list[float] = []
         self.news: list[tuple[bytes, str]] = []
         self.forgotten: list[str] = []
+        self.counts: list[tuple[str, bool]] = []
         self.friends: list[str] = []
 
     def attach(self, host: Host) -> None:
@@ -59,7 +60,10 @@ class Echo(Service):
     def forget(self, name: str) -> None:
         self.forgotten.append(name)
 
-    def met(self, member: str) -> None:
+    def counted(self, name: str, is_active: bool) -> None:
+        self.counts.append((name, is_active))
+
+    def met(self, member: str, mode: str) -> None:
         self.friends.append(member)
 
     def abandon(self, token: int) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.engine.bench import alive
 from tests.engine.test_requests import ECHO, Echo, ServiceBench
-from trio_gossip.codec.messages import Dead, ServiceNews
+from trio_gossip.codec.messages import Dead, ServiceNews, Suspect
 from trio_gossip.engine.requests import NEWS_OVERHEAD
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services.base import Host
@@ -92,6 +93,24 @@ def test_a_service_is_told_of_members_that_are_reaped() -> None:
     bench.wait(bench.config.reap_time + 1.0)
     assert bench.echo.forgotten == ["a"]
     assert not host.is_known("a")
+
+
+def test_a_service_is_told_who_is_active_and_who_is_so_no_more() -> None:
+    bench = ServiceBench()
+    bench.know("b")
+    assert bench.echo.counts == [("a", True), ("b", True)]
+    del bench.echo.counts[:]
+    bench.receive("b", alive("a", 2))
+    bench.receive("b", Suspect(2, "a", "b"))
+    assert bench.echo.counts == [], "a suspect counts"
+    bench.receive("b", Dead(2, "a", "b"))
+    assert bench.echo.counts == [("a", False)]
+    bench.receive("b", alive("a", 3))
+    assert bench.echo.counts == [("a", False), ("a", True)]
+    bench.receive("a", Dead(3, "a", "a"))
+    bench.wait(bench.config.reap_time + 1.0)
+    counts = [is_active for name, is_active in bench.echo.counts[2:] if name == "a"]
+    assert counts == [False], "that it is reaped changes nothing"
 
 
 def test_services_without_planes_have_nothing_to_compare() -> None:

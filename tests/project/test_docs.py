@@ -134,12 +134,21 @@ async def test_the_example_in_memory_tells_how_a_member_died(autojump_clock):
         r" *\d+\.\d s ago: c (joined|suspected|failed)"
         rf" \(({'|'.join(reason.value.replace('_', ' ') for reason in trio_gossip.Reason)});"
         r" incarnation \d+ at c:7946\)"
-        r"( accused by \w(, \w)*)?(;? tried \w+(, \w+)*)?(;? our own health score was \d+)?"
+        r"( (silent|stalled|refused);)?"
+        r"( accused by \w(, \w)*)?(;? tried \w+(, \w+)*)?"
+        r"(; (probed|suspected|told|final ping) \d\.\d s(, \w+( ping)? \d\.\d s)* before)?"
+        r"(;? our own health score was \d+)?"
     )
     shown = re.findall(r"^    (.+ s ago: .+)$", (DOCS / "quickstart.rst").read_text(), re.MULTILINE)
     assert len(shown) == len(story)
     for line in (*shown, *story):
         assert shape.fullmatch(line), line
+
+
+async def test_the_example_of_state_prints_what_the_page_shows(autojump_clock):
+    lines = await load("examples", "keys_and_values").main()
+    page = (DOCS / "cluster.rst").read_text()
+    assert "\n".join(f"    {line}" for line in lines) in page
 
 
 def test_the_example_that_drives_the_engine_prints_what_the_page_shows():

@@ -7,6 +7,7 @@ import random
 import attrs
 
 from trio_gossip.services.state_clock import HybridClock
+from trio_gossip.services.state_delta import Ask
 from trio_gossip.services.state_intake import Intake
 from trio_gossip.services.state_records import Plane, Record, Slot, StateLimits, order_of, slot_of
 from trio_gossip.services.state_replica import Outcome, Replica
@@ -236,7 +237,7 @@ class Model:
             node = self.nodes[asker]
             vector = node.replica.vector()
             if self.wired:
-                vector, _ = parse_ask_untrusted(encode_ask(vector, 0))
+                vector = parse_ask_untrusted(encode_ask(Ask(vector))).seen
             self.exchanges.append(
                 Exchange(
                     asker,

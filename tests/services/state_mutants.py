@@ -79,8 +79,8 @@ class WithoutGenerations(Replica):
 class WithoutFormerLife(Replica):
     """A member does not care for what it wrote before it lost its state."""
 
-    def meet_former_life(self, writer: str, gen: int, version: int, now_ms: int) -> None:
-        pass
+    def meet_former_life(self, writer: str, gen: int, version: int, now_ms: int) -> bool:
+        return True
 
 
 class ForgetfulTable(SeenTable):

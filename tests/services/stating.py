@@ -41,6 +41,7 @@ class StateHost:
         self.rng = random.Random(name)
         self.counters: Counter[str] = Counter()
         self.told: dict[object, bytes] = {}
+        self.sent: list[tuple[str, bytes]] = []
         self.deadline = math.inf
         self.room = ROOM
 
@@ -62,6 +63,12 @@ class StateHost:
         self.told.pop(key, None)
         self.told[key] = payload
 
+    def send(self, member: str, payload: bytes) -> None:
+        if member not in self._world.states:
+            raise LocalProtocolError(f"{member!r} is no other alive or suspect member")
+        assert len(payload) <= self.room
+        self.sent.append((member, payload))
+
     def request(self, member: str, payload: bytes, answered: Answered) -> None:
         if member not in self._world.states or member == self.name:
             raise LocalProtocolError(f"{member!r} is no other alive or suspect member")
@@ -81,13 +88,14 @@ class StateHost:
 class StateWorld:
     """Members that all know each other, and what is under way between them."""
 
-    def __init__(self, names: str = "ab", **limits: int) -> None:
+    def __init__(self, names: str = "ab", exchange: str = "push-pull", **limits: int) -> None:
         self.now = 100.0
         self.letters: deque[Letter] = deque()
         self.results: dict[int, Any] = {}
         self.known: dict[str, None] = dict.fromkeys(names)
         self.shown: list[Any] = []
         self.limits = StateLimits(**limits)
+        self.exchange = exchange
         self.hosts: dict[str, StateHost] = {}
         self.states: dict[str, State] = {}
         for name in names:
@@ -100,6 +108,7 @@ class StateWorld:
             lambda: START_MS + int(1000 * self.now),
             shown=lambda *change: self.shown.append((name, *change)),
             limits=self.limits,
+            exchange=self.exchange,
         )
         state.attach(self.hosts[name])
         self.states[name] = state

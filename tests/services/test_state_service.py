@@ -7,13 +7,15 @@ import math
 import pytest
 
 from tests.services.stating import START_MS, StateWorld
+from trio_gossip.config import Config
 from trio_gossip.errors import LocalProtocolError
 from trio_gossip.services import state_plane
 from trio_gossip.services.base import RequestRefusedError
-from trio_gossip.services.state import COLLECT_SECONDS, RETOLD_MAX, State
+from trio_gossip.services.state import COLLECT_SECONDS, COLLECT_SECONDS_MIN, RETOLD_MAX, State
+from trio_gossip.services.state_delta import Legs
 from trio_gossip.services.state_plane import BEHIND_MAX, TOLD_MAX
-from trio_gossip.services.state_records import Plane, Record
-from trio_gossip.services.state_wire import encode_news, parse_news_untrusted
+from trio_gossip.services.state_records import Plane, Record, StateLimits
+from trio_gossip.services.state_wire import encode_news, parse_ask_untrusted, parse_news_untrusted
 
 BOTH = pytest.mark.parametrize("plane", Plane, ids=lambda plane: plane.name)
 
@@ -68,10 +70,9 @@ def test_nobody_has_to_listen_to_changes() -> None:
     assert not world.shown
 
 
-def test_a_value_that_no_packet_takes_goes_by_exchange() -> None:
+def test_a_value_that_no_packet_takes_and_of_which_nobody_heard_goes_by_exchange() -> None:
     world = StateWorld()
     world.write("a", "k", b"x" * 60_000)
-    assert not world.hosts["a"].told
     assert world.hosts["a"].counters["state_by_stream"] == 1
     world.plane("b").reconcile("a", nothing)
     world.settle()
@@ -113,6 +114,30 @@ def test_who_hears_writes_of_its_own_name_that_it_did_not_make_says_its_own_anew
     assert world.get("b", "k", plane=plane) == b"mine"
     if plane is Plane.STATE:
         assert [record.key for record in world.replica("b").items()] == ["k"]
+
+
+def test_the_settings_say_how_much_is_held_and_how_exchanges_go() -> None:
+    assert StateLimits.of(Config.lan(name="a")) == StateLimits()
+    config = Config.lan(
+        name="a",
+        exchange="push",
+        state_records_max=1,
+        state_owner_records_max=2,
+        state_bytes_max=3,
+        state_owner_bytes_max=4,
+        state_tombstone_time=5.5,
+        state_clock_skew=0.25,
+    )
+    limits = StateLimits(
+        records=1, owner_records=2, bytes=3, owner_bytes=4, tombstone_ms=5500, clock_skew_ms=250
+    )
+    assert StateLimits.of(config) == limits
+    world = StateWorld()
+    state = world.states["a"] = State.of(config, lambda: START_MS)
+    state.attach(world.hosts["a"])
+    assert state.replica(Plane.SHARED).limits == limits
+    state.planes[0].reconcile("b", nothing)
+    assert parse_ask_untrusted(world.letters[0].payload).legs is Legs.PUSH
 
 
 # -- repair ---------------------------------------------------------------------------
@@ -206,7 +231,7 @@ def test_after_a_join_all_is_fetched_from_whom_was_met() -> None:
         world.write("a", f"k{number}", b"v")
     world.write("a", "shared", b"v", Plane.SHARED)
     world.add("c")
-    world.states["c"].met("a")
+    world.states["c"].met("a", "push-pull")
     world.settle()
     assert len(world.replica("c").items()) == RETOLD_MAX + 1
     assert world.get("c", "shared", plane=Plane.SHARED) == b"v"
@@ -225,22 +250,27 @@ def test_the_keys_of_a_reaped_member_go_and_what_it_shared_stays() -> None:
 
 
 @BOTH
-def test_tombstones_are_collected_after_their_time_and_then_no_timer_stays(plane: Plane) -> None:
-    world = StateWorld(tombstone_ms=90_000)
+@pytest.mark.parametrize(
+    ("lasting", "step"),
+    [(90_000, 22.5), (280_000, COLLECT_SECONDS), (100, COLLECT_SECONDS_MIN)],
+)
+def test_tombstones_are_collected_after_their_time_and_then_no_timer_stays(
+    lasting: int, step: float, plane: Plane
+) -> None:
+    world = StateWorld(tombstone_ms=lasting)
     world.write("a", "k", b"v", plane)
     assert world.hosts["a"].deadline == math.inf
     assert world.write("a", "k", None, plane) is True
-    first = world.hosts["a"].deadline
-    assert first == world.now + COLLECT_SECONDS
-    world.now += 1.0
+    began = world.now
+    assert world.hosts["a"].deadline == began + step
+    world.now += step / 2
     world.write("a", "l", b"v", plane)
-    assert world.hosts["a"].deadline == first, "a write does not put it off"
-    world.now = first
-    world.states["a"].handle_timeout()
-    assert world.hosts["a"].counters["state_collected"] == 0
-    world.now = world.hosts["a"].deadline
-    world.states["a"].handle_timeout()
+    assert world.hosts["a"].deadline == began + step, "a write does not put it off"
+    while world.hosts["a"].deadline < math.inf:
+        assert world.hosts["a"].counters["state_collected"] == 0
+        world.now = world.hosts["a"].deadline
+        world.states["a"].handle_timeout()
     assert world.hosts["a"].counters["state_collected"] == 1
-    assert world.hosts["a"].deadline == math.inf
+    assert lasting / 1000 <= world.now - began < lasting / 1000 + step
     world.write("a", "l", None, plane)
-    assert world.hosts["a"].deadline == world.now + COLLECT_SECONDS
+    assert world.hosts["a"].deadline == world.now + step

@@ -10,12 +10,19 @@ import pytest
 from tests.services.stating import StateWorld
 from trio_gossip.codec.frames import SERVICE_BYTES_MAX
 from trio_gossip.errors import RemoteProtocolError
-from trio_gossip.services import state_exchange, state_vector
-from trio_gossip.services.state_delta import Chunk, Closing
-from trio_gossip.services.state_exchange import ANSWERS_BURST, ANSWERS_RATE, PULLS_MAX
+from trio_gossip.services import state_allowance, state_exchange, state_vector
+from trio_gossip.services.base import RequestRefusedError
+from trio_gossip.services.state_allowance import (
+    ANSWERS_BURST,
+    ANSWERS_RATE,
+    BYTES_OF_UNIT,
+    RECORDS_OF_UNIT,
+)
+from trio_gossip.services.state_delta import Ask, Chunk, Closing, Legs
+from trio_gossip.services.state_exchange import CHUNK_BYTES, EXCHANGES_MAX
 from trio_gossip.services.state_fitting import fit_chunk, fit_vector
 from trio_gossip.services.state_intake import Intake
-from trio_gossip.services.state_records import Plane
+from trio_gossip.services.state_records import Plane, StateLimits
 from trio_gossip.services.state_vector import Fold, Vector
 from trio_gossip.services.state_wire import (
     encode_ask,
@@ -126,8 +133,8 @@ def test_only_so_many_exchanges_run_at_once_and_one_with_each_peer() -> None:
     world = StateWorld("abcdefg")
     for name in "bbcdefg":
         world.plane("a").reconcile(name, Ended())
-    assert len(world.letters) == PULLS_MAX
-    assert world.hosts["a"].counters["state_exchange_busy"] == 7 - PULLS_MAX
+    assert len(world.letters) == EXCHANGES_MAX
+    assert world.hosts["a"].counters["state_exchange_busy"] == 7 - EXCHANGES_MAX
     world.settle()
     world.plane("a").reconcile("b", Ended())
     assert world.settle() == 1
@@ -156,7 +163,7 @@ def test_who_is_asked_by_a_new_life_that_wrote_nothing_drops_the_keys_of_the_for
         world.gossip(name, "b")
     world.now += 60.0
     world.add("a")
-    world.states["a"].met("b")
+    world.states["a"].met("b", "push-pull")
     world.settle()
     assert world.get("b", "k", "a") is None
     assert world.get("b", "k", "c") == world.get("a", "k", "c") == b"v"
@@ -178,44 +185,91 @@ def test_a_writer_of_which_more_is_known_by_a_fold_is_asked_for() -> None:
     world = StateWorld()
     vector = Vector(Plane.SHARED, 1, {}, {"a": Fold(3, 2)})
     exchange = world.states["b"]._exchanges[Plane.SHARED]
-    exchange.answer(vector, 0, "a")
+    exchange.answer(Ask(vector), "a")
     assert not world.letters, "a fold of a writer that never folded here comes with a reset"
     world.replica("b", Plane.SHARED).fold("a", Fold(2, 1))
-    exchange.answer(vector, 0, "a")
+    exchange.answer(Ask(vector), "a")
     assert len(world.letters) == 1
 
 
 def test_only_so_many_peers_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_exchange, "PEERS_MAX", 2)
+    monkeypatch.setattr(state_exchange, "BACK_MAX", 2)
+    monkeypatch.setattr(state_allowance, "PEERS_MAX", 2)
     world = StateWorld("abcd")
     world.write("a", "k", b"v")
-    asked = world.replica("a").vector()
-    exchange = world.states["b"]._exchanges[Plane.STATE]
+    asked = encode_ask(Ask(world.replica("a").vector()))
     for name in "acd":
-        exchange.answer(asked, 0, name)
-    assert list(exchange._back) == list(exchange._allowances) == ["c", "d"]
+        world.states["b"].answer_untrusted(asked, name)
+    assert list(world.states["b"]._exchanges[Plane.STATE]._back) == ["c", "d"]
+    assert len(world.states["b"]._allowance) == 2
 
 
 # -- how often --------------------------------------------------------------------------------
 
 
-def test_a_peer_that_asks_too_often_is_refused_and_counted_until_it_has_rested() -> None:
+def asked_until_refused(world: StateWorld, payload: bytes, source: str = "b") -> int:
+    """Ask a again and again; returns how often it answered."""
+    for count in range(2 * int(ANSWERS_BURST)):
+        try:
+            world.states["a"].answer_untrusted(payload, source)
+        except RequestRefusedError:
+            assert world.hosts["a"].counters["state_asked_too_often"]
+            return count
+    raise AssertionError("it is never refused")
+
+
+def test_a_peer_that_asks_too_often_is_refused_and_counted_until_it_has_rested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state_allowance, "ANSWERS_BURST", 400.0)
     world = StateWorld()
-    asked = encode_ask(world.replica("b").vector(), 1)
-    state, counters = world.states["a"], world.hosts["a"].counters
-    for _ in range(ANSWERS_BURST):
-        state.answer_untrusted(asked, "b")
+    asked = encode_ask(Ask(world.replica("b").vector(), 1))
+    count = asked_until_refused(world, asked)
+    assert 360 < count < 400
     begun(world)
     assert isinstance(world.deliver(), RemoteProtocolError)
-    assert counters["state_asked_too_often"] == 1
+    assert world.hosts["a"].counters["state_asked_too_often"] == 2
     assert world.hosts["b"].counters["state_exchange_failed"] == 1
-    state.answer_untrusted(asked, "c")
+    world.states["a"].answer_untrusted(asked, "c")
     world.now += 1.0
-    for _ in range(int(ANSWERS_RATE)):
-        state.answer_untrusted(asked, "b")
-    begun(world)
-    assert isinstance(world.deliver(), RemoteProtocolError)
-    assert counters["state_asked_too_often"] == 2
+    assert ANSWERS_RATE * 0.9 < asked_until_refused(world, asked) <= ANSWERS_RATE
+    world.now += 1e6
+    assert asked_until_refused(world, asked) == count, "nothing is saved beyond the burst"
+
+
+def test_long_questions_cost_more_also_those_that_make_no_sense() -> None:
+    world = StateWorld()
+    with pytest.raises(RequestRefusedError):
+        world.states["a"].answer_untrusted(b"\0" * int(ANSWERS_BURST) * BYTES_OF_UNIT, "b")
+    assert asked_until_refused(world, b"") == 0
+
+
+@pytest.mark.parametrize("plane", Plane, ids=lambda plane: plane.name)
+def test_questions_for_which_many_records_are_looked_at_cost_more(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_allowance, "ANSWERS_BURST", 100.0)
+    world = StateWorld()
+    for number in range(900):
+        world.write("a", f"k{number}", b"v", plane)
+    world.gossip("a", "b")
+    few = asked_until_refused(world, encode_ask(Ask(world.replica("a", plane).vector(), 2000)))
+    world.now += 100.0
+    many = asked_until_refused(world, encode_ask(Ask(world.replica("a", plane).vector())))
+    assert few > 2.0 * many
+    world.now += 100.0
+    world.write("a", "k0", None, plane)
+    world.replica("a", plane).collect(now_ms=2**42)
+    resets = asked_until_refused(world, encode_ask(Ask(Vector(plane, 1, {}, {}))))
+    assert resets < many / 1.4
+
+
+def test_all_that_two_planes_hold_fits_into_what_one_peer_may_ask() -> None:
+    limits = StateLimits()
+    chunks = limits.bytes // CHUNK_BYTES
+    question = len(encode_ask(Ask(Vector(Plane.STATE, 1, lives(100), {}))))
+    each = chunks * (1 + question / BYTES_OF_UNIT) + limits.records / RECORDS_OF_UNIT
+    assert 2 * each < ANSWERS_BURST
 
 
 # -- how much ---------------------------------------------------------------------------------
@@ -229,7 +283,7 @@ def test_more_writers_than_a_request_or_an_answer_holds_are_learned_in_several_e
     for number in range(LIVES):
         name = NAME.format(number)
         world.known[name] = None
-        world.replica("a", plane).seen.raise_to(name, 2**61 + number, 1)
+        world.replica("a", plane).seen.raise_to(name, 2**59 + number, 1)
     world.write("a", "long", b"x" * 65_536, plane)
     rounds = 0
     while world.plane("a", plane).digest != world.plane("b", plane).digest:
@@ -240,7 +294,7 @@ def test_more_writers_than_a_request_or_an_answer_holds_are_learned_in_several_e
     assert rounds > 1
     assert world.get("b", "long", plane=plane) == b"x" * 65_536
     vector = world.replica("a", plane).vector()
-    assert len(encode_ask(vector, 0)) > SERVICE_BYTES_MAX
+    assert len(encode_ask(Ask(vector))) > SERVICE_BYTES_MAX
     world.now += 2.0
     world.write("b", "more", b"v", plane)
     world.plane("a", plane).reconcile("b", Ended())
@@ -255,7 +309,7 @@ def lives(count: int) -> dict[tuple[str, int], int]:
 def test_a_vector_that_is_too_long_is_cut_at_random() -> None:
     vector = Vector(Plane.SHARED, 1, lives(100), {f"n{n}": Fold(5, 4) for n in range(100)})
     cut = fit_vector(vector, random.Random(1), 700)
-    assert len(encode_ask(cut, 2**40)) <= 700
+    assert len(encode_ask(Ask(cut, 2**40))) <= 700
     assert cut.tops
     assert cut.folds
     assert cut != fit_vector(vector, random.Random(2), 700)
@@ -283,8 +337,8 @@ def test_a_reset_of_shared_state_that_is_too_long_is_refused_and_counted() -> No
     world = StateWorld()
     shared = world.replica("a", Plane.SHARED)
     for number in range(LIVES):
-        shared.seen.raise_to(NAME.format(number), 2**61 + number, 1)
-    shared.floors[NAME.format(0), 2**61] = 1
+        shared.seen.raise_to(NAME.format(number), 2**59 + number, 1)
+    shared.floors[NAME.format(0), 2**59] = 1
     ended = begun(world, Plane.SHARED)
     world.settle()
     assert world.hosts["a"].counters["state_answer_too_long"] == 1
@@ -309,4 +363,5 @@ def test_only_so_many_folds_are_remembered(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_an_ask_reads_back_as_it_was_written() -> None:
     vector = Vector(Plane.SHARED, 7, {("a", 5): 3}, {"b": Fold(5, 4)})
-    assert parse_ask_untrusted(encode_ask(vector, 11)) == (vector, 11)
+    ask = Ask(vector, 11, Legs.PULL)
+    assert parse_ask_untrusted(encode_ask(ask)) == ask

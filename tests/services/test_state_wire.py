@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.codec.strategies import cbor_values, names
 from trio_gossip.codec import DecodeError
-from trio_gossip.services.state_delta import Chunk, Closing
+from trio_gossip.services.state_delta import Announced, Ask, Chunk, Closing, Legs
 from trio_gossip.services.state_records import (
     GENERATION_MAX,
     STAMP_MAX,
@@ -24,9 +24,12 @@ from trio_gossip.services.state_records import (
 from trio_gossip.services.state_vector import Fold, Vector
 from trio_gossip.services.state_wire import (
     LISTED_MAX,
+    encode_announced,
     encode_ask,
     encode_chunk,
     encode_news,
+    is_fetch,
+    parse_announced_untrusted,
     parse_ask_untrusted,
     parse_chunk_untrusted,
     parse_news_untrusted,
@@ -86,10 +89,23 @@ def test_a_record_comes_back_as_it_was(plane: Plane, record: Record) -> None:
     st.dictionaries(names, st.builds(Fold, GENS, GENS), max_size=3),
     NUMBERS,
     NUMBERS,
+    st.sampled_from(Legs),
 )
-def test_a_vector_comes_back_as_it_was(tops: Any, folds: Any, mark: int, cursor: int) -> None:
-    vector = Vector(Plane.SHARED, mark, tops, folds)
-    assert parse_ask_untrusted(encode_ask(vector, cursor)) == (vector, cursor)
+def test_a_question_comes_back_as_it_was(
+    tops: Any, folds: Any, mark: int, cursor: int, legs: Legs
+) -> None:
+    ask = Ask(Vector(Plane.SHARED, mark, tops, folds), cursor, legs)
+    assert parse_ask_untrusted(encode_ask(ask)) == ask
+
+
+@given(st.sampled_from(Plane), LIVES, st.integers(1, VERSION_MAX), KEYS)
+def test_an_announcement_comes_back_as_it_was(
+    plane: Plane, life: Any, version: int, key: str
+) -> None:
+    news = Announced(plane, *life, version, key)
+    assert parse_news_untrusted(encode_announced(news)) == news
+    assert parse_announced_untrusted(encode_announced(news)) == news
+    assert is_fetch(encode_announced(news))
 
 
 @given(chunks())
@@ -106,8 +122,11 @@ VECTOR = Vector(Plane.SHARED, 1, {("w", 5): 7}, {"u": Fold(4, 3)})
 def test_these_are_the_bytes() -> None:
     assert encode_news(Plane.STATE, RECORD).hex() == "8a01006177" + "0507616b094176" + "0306"
     assert (
-        encode_ask(VECTOR, 2).hex() == "00000003" + "86010101020101" + "8361770507" + "8361750403"
+        encode_ask(Ask(VECTOR, 2, Legs.PULL)).hex()
+        == "00000003" + "8701010102020101" + "8361770507" + "8361750403"
     )
+    announced = encode_announced(Announced(Plane.SHARED, "w", 5, 7, "k"))
+    assert announced.hex() == "860101617705" + "07616b"
     head = "8d0101010203" + "f5f509" + "0101010101"
     rows = "8861770507616b0941760306" + "8361770507" + "8361750403" + "8361770506"
     assert encode_chunk(CHUNK).hex() == "00000006" + head + rows + "836177054301ab02"
@@ -143,6 +162,33 @@ def test_a_record_of_another_length_is_refused(items: list[Any]) -> None:
         parse_news_untrusted(dumps(items))
 
 
+@pytest.mark.parametrize(
+    ("at", "bad"),
+    [
+        *((0, bad) for bad in (0, 2, True)),
+        *((1, bad) for bad in (-1, 2, False)),
+        *((2, bad) for bad in ("", b"w", "w" * 256, None)),
+        *((3, bad) for bad in (0, GENERATION_MAX + 1, 1.0, True)),
+        *((4, bad) for bad in (0, VERSION_MAX + 1, None, b"")),
+        *((5, bad) for bad in ("", b"k", "k" * 257, None)),
+    ],
+)
+def test_an_announcement_that_makes_no_sense_is_refused(at: int, bad: object) -> None:
+    items: list[Any] = [1, 1, "w", 5, 7, "k"]
+    items[at] = bad
+    for parse in (parse_news_untrusted, parse_announced_untrusted):
+        with pytest.raises(DecodeError):
+            parse(dumps(items))
+
+
+def test_who_asks_for_one_record_does_not_send_one() -> None:
+    assert is_fetch(encode_news(Plane.STATE, RECORD))
+    assert not is_fetch(encode_ask(Ask(VECTOR)))
+    assert not is_fetch(b"")
+    with pytest.raises(DecodeError):
+        parse_announced_untrusted(encode_news(Plane.STATE, RECORD))
+
+
 def rows(*arrays: list[Any], count: int | None = None) -> bytes:
     number = len(arrays) if count is None else count
     return number.to_bytes(4, "big") + b"".join(map(dumps, arrays))
@@ -154,19 +200,20 @@ def rows(*arrays: list[Any], count: int | None = None) -> bytes:
         b"",
         b"\0\0\0",
         rows(),
-        rows([1, 1, 1, 2, 0, 0], count=2),
-        rows([1, 1, 1, 2, 0, 0], count=2**32 - 1),
-        rows([1, 1, 1, 2, 0, 0], [1]),
-        rows([1, 1, 1, 2, 0]),
-        rows([1, 1, 1, 2, 1, 0]),
-        rows([1, 1, 1, 2, 1, 0], ["w", 5]),
-        rows([1, 1, 1, 2, 1, 0], ["w", 5, -1]),
-        rows([1, 1, 1, 2, 2, 0], ["w", 5, 1], ["w", 5, 2]),
-        rows([1, 1, 1, 2, 0, 2], ["w", 5, 1], ["w", 5, 2]),
-        rows([1, 0, 1, 2, 0, 1], ["w", 5, 1]),
-        rows([1, 1, -1, 2, 0, 0]),
-        rows([1, 1, 1, 2**64, 0, 0]),
-        rows([1, 1, 1, 2, -1, 1]),
+        rows([1, 1, 1, 2, 0, 0, 0], count=2),
+        rows([1, 1, 1, 2, 0, 0, 0], count=2**32 - 1),
+        rows([1, 1, 1, 2, 0, 0, 0], [1]),
+        rows([1, 1, 1, 2, 0, 0]),
+        rows([1, 1, 1, 2, 0, 1, 0]),
+        rows([1, 1, 1, 2, 0, 1, 0], ["w", 5]),
+        rows([1, 1, 1, 2, 0, 1, 0], ["w", 5, -1]),
+        rows([1, 1, 1, 2, 0, 2, 0], ["w", 5, 1], ["w", 5, 2]),
+        rows([1, 1, 1, 2, 0, 0, 2], ["w", 5, 1], ["w", 5, 2]),
+        rows([1, 0, 1, 2, 0, 0, 1], ["w", 5, 1]),
+        rows([1, 1, -1, 2, 0, 0, 0]),
+        rows([1, 1, 1, 2**64, 0, 0, 0]),
+        rows([1, 1, 1, 2, 0, -1, 1]),
+        *(rows([1, 1, 1, 2, legs, 0, 0]) for legs in (-1, 3, True, "0", None)),
     ],
 )
 def test_a_vector_that_makes_no_sense_is_refused(payload: bytes) -> None:
@@ -233,7 +280,12 @@ def test_a_chunk_that_makes_no_sense_is_refused(payload: bytes) -> None:
 
 
 def _outcome(payload: bytes) -> None:
-    for parse in (parse_news_untrusted, parse_ask_untrusted, parse_chunk_untrusted):
+    for parse in (
+        parse_news_untrusted,
+        parse_announced_untrusted,
+        parse_ask_untrusted,
+        parse_chunk_untrusted,
+    ):
         with suppress(DecodeError):
             parse(payload)
 

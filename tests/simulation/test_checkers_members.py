@@ -65,7 +65,7 @@ def alive_beats_suspect(monkeypatch):
 @breaks("no-resurrection")
 def alive_beats_failed(monkeypatch):
     patch(monkeypatch, Claims, "alive", equal_alive_is_news)
-    return "form split work ends wait"
+    return "form split split work ends wait"
 
 
 @breaks("own-incarnation")

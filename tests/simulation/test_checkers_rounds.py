@@ -130,7 +130,7 @@ def rounds_are_cut_short(monkeypatch):
         return begin
 
     patch(monkeypatch, Prober, "_begin", make)
-    return "form ends"
+    return "form isolate ends"
 
 
 # -- answers ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from tests.simulation.rotation import sealed_cluster
-from trio_gossip.testing import Findings, Scenario, Step, attach, play
+from trio_gossip.testing import Findings, Scenario, Simulation, Step, attach, play
 from trio_gossip.testing.checkers.rotating import KeysChanged, KeysShared
 from trio_gossip.testing.checkers.secrecy import AcceptedOnce, NoncesOnce, NothingInClear
 from trio_gossip.testing.sealed import NativeSealing, NativeStreamSeal, key_of
@@ -178,6 +178,72 @@ def test_an_answer_that_is_not_true_is_seen(monkeypatch) -> None:
     simulation.keys("a", "list")
     simulation.run(2.0)
     assert findings.counts == {"keys-changed": 2}
+
+
+def refused_late(
+    meanwhile: Callable[[Simulation], None],
+    *,
+    before: Callable[[Simulation], None] = lambda _: None,
+) -> tuple[Findings, Simulation]:
+    """An operator's change is refused as a stream to one member hangs. The report waits for another
+    one that gave its lease and was cut off then; all others are free before that, and go on.
+    """
+    findings = Findings()
+    simulation = sealed_cluster(1, tuple("abcdef"))
+    attach(simulation, findings, [KeysChanged])
+    before(simulation)
+    simulation.links.cut([(name, "e") for name in "abcdf"])
+    token = simulation.keys("a", "install", key_of(1, 1).secret)
+    simulation.run(1.0)
+    simulation.links.heal()
+    simulation.run(8.5)
+    simulation.links.cut([pair for name in "abcde" for pair in ((name, "f"), ("f", name))])
+    assert simulation.run_until(lambda: len(simulation.processes["b"].active_names()) == 5, 10.0)
+    assert token not in simulation.processes["a"].results
+    meanwhile(simulation)
+    simulation.run(20.0)
+    assert simulation.processes["a"].results[token].error.refused
+    return findings, simulation
+
+
+def installs(simulation: Simulation) -> None:
+    token = simulation.keys("b", "install", key_of(1, 2).secret)
+    simulation.run(1.0)
+    assert simulation.processes["b"].results[token].error is None
+
+
+def test_a_report_that_came_after_the_change_of_another_operator_is_no_lie() -> None:
+    findings, simulation = refused_late(installs)
+    assert len(simulation.processes["c"].seal.key_ids) == 2
+    assert not findings.violations
+    assert findings.checked["keys-changed"] > 0
+
+
+def test_what_was_refused_and_happened_is_seen_whoever_else_was_at_work() -> None:
+    def happens(simulation: Simulation) -> None:
+        installs(simulation)
+        simulation.processes["c"].seal.ring.install(key_of(1, 1))
+
+    findings, _ = refused_late(happens)
+    assert findings.counts == {"keys-changed": 1}
+    assert "c has" in str(findings.violations[0])
+    assert "though install was refused" in str(findings.violations[0])
+
+
+def test_a_ring_that_changed_by_itself_before_the_report_is_seen() -> None:
+    findings, _ = refused_late(
+        lambda simulation: simulation.processes["c"].seal.ring.install(key_of(1, 2))
+    )
+    assert findings.counts == {"keys-changed": 1}
+    assert "c said" in str(findings.violations[0])
+
+
+def test_an_operator_that_was_done_before_excuses_nobody() -> None:
+    findings, _ = refused_late(
+        lambda simulation: simulation.processes["c"].seal.ring.install(key_of(1, 3)),
+        before=installs,
+    )
+    assert findings.counts == {"keys-changed": 1}
 
 
 def test_members_that_cannot_open_what_another_one_seals_are_seen() -> None:

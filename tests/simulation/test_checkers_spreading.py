@@ -17,7 +17,6 @@ from trio_gossip.engine.gossiper import Gossiper
 from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.leaving import Leaving
 from trio_gossip.engine.mail import Mail
-from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.presence import Presence
 from trio_gossip.engine.prober import Prober
 from trio_gossip.engine.repair import Repair
@@ -95,14 +94,13 @@ def broadcasts_take_all(monkeypatch):
 @breaks("gossip-fair")
 def always_the_first(monkeypatch):
     def make(original):
-        def pick(self, count, wanted, rng):
-            if isinstance(getattr(wanted, "__self__", None), Gossiper):
-                return [entry for entry in self if wanted(entry)][:1]
-            return original(self, count, wanted, rng)
+        def wanted(self, entry):
+            others = (other for other in self._node.table if original(self, other))
+            return entry is next(others, None)
 
-        return pick
+        return wanted
 
-    patch(monkeypatch, Membership, "pick", make)
+    patch(monkeypatch, Gossiper, "_wanted", make)
     return "form work work work work rest"
 
 

@@ -36,14 +36,17 @@ PROVED = (
 
 
 def formed(
-    checkers: list[type] = STATE, names: str = "abcd", **changes: object
+    checkers: list[type] = STATE,
+    names: str = "abcd",
+    push_pull_interval: float = 1e6,
+    **changes: object,
 ) -> tuple[Simulation, Findings, Checkers]:
     """Members that know each other, before anything is written."""
     simulation = Simulation(1)
     findings = Findings()
     attached = attach(simulation, findings, checkers)
     for name in names:
-        simulation.start(name, push_pull_interval=1e6, **changes)
+        simulation.start(name, push_pull_interval=push_pull_interval, **changes)
         if name != "a":
             simulation.join(name, "a")
     simulation.run(10.0)
@@ -81,7 +84,7 @@ def test_nothing_is_demanded_of_members_without_summaries() -> None:
 def test_state_that_is_not_repaired_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(State, "_tell", lambda *_: None)
     monkeypatch.setattr(StatePlane, "explain", lambda *_: [])
-    monkeypatch.setattr(StateExchange, "pull", lambda self, peer, ended: ended(False))
+    monkeypatch.setattr(StateExchange, "reconcile", lambda self, peer, ended: ended(False))
     counts = play().counts
     assert counts["state-agrees"] > 0
     assert counts.keys() == {"state-agrees"}
@@ -171,6 +174,30 @@ def test_records_that_are_not_counted_are_noticed() -> None:
     assert findings.counts["state-bounded"] > 0
 
 
+@pytest.mark.parametrize("times", [1, 4])
+def test_each_exchange_may_fetch_both_planes_where_pings_do_not_compare(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = State.met
+
+    def more_often(self: State, member: str) -> None:
+        for _ in range(times):
+            met(self, member)
+            for exchange in self._exchanges.values():
+                exchange._pulls.clear()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StateExchange, "_close", lambda *_: None)
+        patched.setattr(State, "met", more_often)
+        simulation, findings, attached = formed(
+            [Quiescence], summaries=False, push_pull_interval=5.0
+        )
+        attached.calm()
+        simulation.run(120.0)
+    assert bool(findings.violations) == (times > 1)
+    assert findings.checked["quiescence"] > 0
+
+
 def test_news_of_state_in_a_cluster_at_rest_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     simulation, findings, attached = formed([Quiescence])
     attached.calm()
@@ -180,3 +207,34 @@ def test_news_of_state_in_a_cluster_at_rest_are_noticed(monkeypatch: pytest.Monk
     host.send("a", b"nothing new")
     simulation.run(5.0)
     assert findings.counts["quiescence"] > 0
+
+
+def late_tombstone(plane: Plane, value: bytes | None) -> Findings:
+    """A process holds a record that is older than the tombstone that it held there."""
+    simulation, findings, attached = formed()
+    shared = plane is Plane.SHARED
+    simulation.write("a", "k", b"1", shared=shared)
+    simulation.write("a", "k", None, shared=shared)
+    simulation.run(1.0)
+    replica = simulation.processes["b"].state.replica(plane)
+    slot = ("" if shared else "a", "k")
+    older = attrs.evolve(replica.slots.held[slot].record, version=1, stamp=5, value=value)
+    replica.slots.put(older, 10**15)
+    simulation.run(1.5)
+    attached.finish()
+    return findings
+
+
+def test_a_late_shared_value_that_was_deleted_is_not_what_came_back() -> None:
+    assert not late_tombstone(Plane.SHARED, None).violations
+
+
+def test_an_older_tombstone_in_state_or_an_older_value_is_noticed() -> None:
+    assert "state-goes-forward" in rules(late_tombstone(Plane.STATE, None))
+    for plane in Plane:
+        broken = rules(late_tombstone(plane, b"1"))
+        assert {"state-goes-forward", "deleted-stays-deleted"} <= broken
+
+
+def rules(findings: Findings) -> set[str]:
+    return {violation.checker for violation in findings.violations}

@@ -137,13 +137,14 @@ def test_a_stopped_process_takes_a_bounded_number_of_streams(two: Simulation) ->
 
 
 class Refusals(Observer):
-    """Counts the words that nobody listens."""
+    """Notes when hosts send the word that nobody listens, and when it comes."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+        self.words: list[tuple[float, float]] = []
 
-    def refused(self, process: object, address: object) -> None:
-        self.count += 1
+    def refused(self, process: object, address: object, due: float) -> None:
+        self.words.append((self.simulation.now, due))
 
 
 def told(simulation: Simulation) -> int:
@@ -159,7 +160,7 @@ def send(simulation: Simulation, count: int) -> None:
 def test_packets_to_a_killed_process_are_refused_six_times_and_then_once_a_second() -> None:
     simulation = cluster("a", "b", "c")
     simulation.run(5.0)
-    watch = Refusals()
+    watch = Refusals(simulation)
     simulation.observe(watch)
     simulation.crash("b")
     send(simulation, 20)
@@ -174,18 +175,49 @@ def test_packets_to_a_killed_process_are_refused_six_times_and_then_once_a_secon
     simulation.run(0.01)
     assert told(simulation) == 7
     assert simulation.injected["refusal_withheld"] >= 14 + 20 + 19
-    assert watch.count >= 7
+    assert len(watch.words) >= 7
+
+
+def test_a_refusal_comes_after_a_round_trip() -> None:
+    simulation = cluster("a", "b", latency=0.1)
+    simulation.run(5.0)
+    simulation.crash("b")
+    watch = Refusals(simulation)
+    simulation.observe(watch)
+    before = told(simulation)
+    send(simulation, 1)
+    simulation.run(0.19)
+    assert told(simulation) == before
+    [(sent, due), *_] = watch.words
+    assert due - sent == pytest.approx(0.2)
+    simulation.run(0.02)
+    assert told(simulation) > before
 
 
 def test_a_packet_that_is_under_way_when_its_target_dies_is_refused() -> None:
     simulation = cluster("a", "b", latency=0.1)
     simulation.run(1.0)
-    simulation.do("a", "send", "b", b"x")
+    send(simulation, 1)
+    arrival = simulation.now + 0.1
     simulation.run(0.01)
-    before = told(simulation)
     simulation.crash("b")
+    watch = Refusals(simulation)
+    simulation.observe(watch)
     simulation.run(0.15)
-    assert told(simulation) > before
+    words = [pytest.approx(word) for word in watch.words]
+    assert (arrival, arrival + 0.1) in words
+
+
+def test_a_refusal_waits_while_the_way_back_is_clogged() -> None:
+    simulation = cluster("a", "b")
+    simulation.run(1.0)
+    simulation.crash("b")
+    watch = Refusals(simulation)
+    simulation.observe(watch)
+    simulation.links.clog([("b", "a")], simulation.now + 5.0)
+    until = simulation.now + 5.0
+    send(simulation, 1)
+    assert watch.words[0][1] == pytest.approx(until)
 
 
 @pytest.mark.parametrize("how", ["host", "cut", "config", "loss"])
@@ -195,7 +227,7 @@ def test_packets_are_not_refused_where_the_word_cannot_come_or_is_not_wanted(how
     simulation.start("b")
     simulation.join("b", "a")
     assert simulation.run_until(simulation.agree, 30.0)
-    watch = Refusals()
+    watch = Refusals(simulation)
     simulation.observe(watch)
     if how == "cut":
         simulation.links.cut([("b", "a")])
@@ -204,7 +236,7 @@ def test_packets_are_not_refused_where_the_word_cannot_come_or_is_not_wanted(how
     simulation.crash("b", host=how == "host")
     send(simulation, 20)
     simulation.run(1.0)
-    assert told(simulation) == watch.count == 0
+    assert told(simulation) == len(watch.words) == 0
 
 
 def test_streams_to_a_host_that_is_gone_stand_still_until_patience_ends() -> None:

@@ -282,7 +282,10 @@ def test_the_loss_of_bursts_is_counted_in_the_long_run() -> None:
 
 def only(kind: str, *names: str, seed: int = 3, **changes: float) -> Report:
     step = Step(at=2.0, kind=kind, names=names, **changes)
-    return play(Scenario(seed=seed, nodes=6, seconds=30.0, calm=60.0, steps=(step,)), checkers=())
+    # Without sums there is an exchange now and then also where nobody has missed anything.
+    config = {"summaries": False}
+    scenario = Scenario(seed=seed, nodes=6, seconds=30.0, calm=60.0, config=config, steps=(step,))
+    return play(scenario, checkers=())
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ class Everything(Observer):
     def lost(self, process: object, data: bytes, address: Address, reason: str) -> None:
         self._count("lost")
 
+    def refused(self, process: object, address: Address, due: float) -> None:
+        self._count("refused")
+
     def carried(self, process: object, data: bytes, address: Address) -> None:
         self._count("carried")
 

@@ -230,6 +230,20 @@ async def test_refusals_cost_no_packet_and_no_packet_hides_them() -> None:
 
 
 @linux_only
+async def test_a_refusal_that_a_later_sending_ran_into_is_told_with_the_next_packets() -> None:
+    """Else a busy member, that never finds its socket empty, would never hear of it."""
+    nobody = await nobody_at(LOOPBACK)
+    async with await open_socket_transport(LOOPBACK, 0) as transport:
+        transport.send_packet(b"anybody?", nobody)
+        with trio.fail_after(5):
+            await trio.lowlevel.wait_readable(transport._udp)  # the answer is there
+        transport.send_packet(b"x", transport.local_address)
+        with trio.fail_after(5):
+            assert [packet.data for packet in await transport.receive_packets()] == [b"x"]
+        assert transport.refusals_nowait() == [Refused(nobody)]
+
+
+@linux_only
 async def test_the_refusals_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "REFUSALS_MAX", 3)
     nobody = [await nobody_at(LOOPBACK) for _ in range(5)]

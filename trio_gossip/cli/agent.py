@@ -50,6 +50,8 @@ logger = logging.getLogger(__name__)
 
 PROFILES: Final[Mapping[str, Callable[..., Config]]] = {
     "lan": Config.lan,
+    "fast": Config.fast,
+    "safe": Config.safe,
     "wan": Config.wan,
     "local": Config.local,
 }

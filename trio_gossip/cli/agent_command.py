@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.cli.security import SecuritySettings
 
-PROFILE_NAMES: Final = ("lan", "wan", "local")
+PROFILE_NAMES: Final = ("lan", "fast", "safe", "wan", "local")
 
 profile_option = click.option(
     "--profile",
@@ -45,6 +45,13 @@ profile_option = click.option(
     help="A member to join through; may be given several times.",
 )
 @profile_option
+@click.option(
+    "--detector",
+    type=click.Choice(("evidence", "memberlist")),
+    default="evidence",
+    show_default=True,
+    help="Rules by which silent members are judged; all members alike.",
+)
 @click.option("--meta", default="", metavar="TEXT", help="Told to every member, up to 512 bytes.")
 @click.option(
     "--advertise",
@@ -84,6 +91,7 @@ def agent(
     bind: Address,
     seeds: tuple[str, ...],
     profile: str,
+    detector: str,
     meta: str,
     advertise: str | None,
     as_json: bool,
@@ -101,7 +109,9 @@ def agent(
     from trio_gossip.cli.agent import PROFILES, AgentSettings, run_agent
 
     settings = AgentSettings(
-        config=PROFILES[profile](name=name, meta=meta.encode(errors="surrogateescape")),
+        config=PROFILES[profile](
+            name=name, meta=meta.encode(errors="surrogateescape"), detector=detector
+        ),
         profile=profile,
         bind=bind,
         advertise=advertise,

@@ -36,6 +36,8 @@ class Limits:
 
 LIMITS: Final[Mapping[str, Limits]] = {
     "lan": Limits(15.0, 27.0, 9.0, 9.0),
+    "fast": Limits(15.0, 27.0, 9.0, 9.0),
+    "safe": Limits(15.0, 27.0, 9.0, 9.0),
     "wan": Limits(30.0, 240.0, 60.0, 30.0),
     "local": Limits(40.0, 40.0, 40.0, 40.0),
 }

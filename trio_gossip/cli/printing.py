@@ -11,6 +11,8 @@ from typing import Any, Final, TypeAlias, assert_never
 
 from trio_gossip.cli.problems import visible
 from trio_gossip.events import (
+    ContactLost,
+    ContactRegained,
     Event,
     JoinResult,
     Lagged,
@@ -57,6 +59,10 @@ def event_record(event: Event | JoinResult, *, time: float) -> Record:
             record["reason"] = event.reason.value
             record["accusers"] = list(event.accusers)
             record["tried"] = list(event.tried)
+            if event.evidence is not None:
+                record["evidence"] = event.evidence.name.lower()
+                record["testimony"] = {name: found.name.lower() for name, found in event.testimony}
+                record["steps"] = {step: round(ago, 6) for step, ago in event.steps}
             record["health_score"] = event.health_score
             record["version"] = event.version
         case MessageReceived():
@@ -66,6 +72,8 @@ def event_record(event: Event | JoinResult, *, time: float) -> Record:
         case NameConflict():
             record["existing"] = member_record(event.existing)
             record["other"] = str(event.other)
+        case ContactLost() | ContactRegained():
+            pass
         case Lagged():
             record["missed"] = event.missed
         case JoinResult():
@@ -150,6 +158,10 @@ def _details(record: Mapping[str, Any]) -> str:
         case "name_conflict":
             name, held = record["existing"]["name"], record["existing"]["address"]
             return f"{name} is claimed at {held} and at {record['other']}"
+        case "contact_lost":
+            return "nobody answers any more, neither members nor helpers: are we cut off?"
+        case "contact_regained":
+            return "somebody answers again"
         case "lagged":
             return f"{record['missed']} events were dropped: this output is read too slowly"
         case _:
@@ -159,6 +171,8 @@ def _details(record: Mapping[str, Any]) -> str:
 def _member_details(record: Mapping[str, Any]) -> str:
     member = record["member"]
     why = [record["reason"].replace("_", " ")]
+    if "evidence" in record:
+        why.append(record["evidence"])
     if record["accusers"]:
         why.append(f"accused by {', '.join(record['accusers'])}")
     if record["tried"]:

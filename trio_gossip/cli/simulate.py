@@ -38,7 +38,13 @@ SECONDS_MAX: Final = 86_400.0
 
 _SEED_END: Final = 2**64
 _KILL_DEFAULT: Final = 3
-_SECONDS_DEFAULT: Final = {"lan": 300.0, "wan": 1_800.0, "local": 300.0}
+_SECONDS_DEFAULT: Final = {
+    "lan": 300.0,
+    "fast": 300.0,
+    "safe": 300.0,
+    "wan": 1_800.0,
+    "local": 300.0,
+}
 _OF_A_PLAN: Final = ("nodes", "kill", "loss", "seed", "profile", "seconds")
 
 

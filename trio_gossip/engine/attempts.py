@@ -91,6 +91,7 @@ class Attempts:
         again = Ping(sequence, attempt.target.name, self._node.name)
         match attempt.step:
             case Step.REPEAT:
+                self._judge_network(attempt, lost=True)
                 self._ping(attempt, again)
                 self._next(attempt, Step.WIDEN, attempt.began + attempt.rto)
             case Step.WIDEN:
@@ -162,11 +163,18 @@ class Attempts:
         attempt = self._open[sequence]
         if source == attempt.target.address:
             node.counters.bump("probe_acked")
+            if attempt.step is Step.REPEAT:
+                self._judge_network(attempt, lost=False)
             if attempt.step in (Step.REPEAT, Step.WIDEN):
                 node.round_trips.note(attempt.target.name, node.now - attempt.began)
         else:
             node.counters.bump("probe_acked_indirectly")
         self._answered(attempt)
+
+    def _judge_network(self, attempt: Attempt, *, lost: bool) -> None:
+        """Of a suspect there may be no answer at all: its silence says nothing of the network."""
+        if attempt.target.state is MemberState.ALIVE:
+            self._node.probed(lost=lost)
 
     def _nacked(self, sequence: int, source: Address, evidence: int) -> None:
         """A helper could not reach the target either."""

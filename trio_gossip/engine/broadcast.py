@@ -60,17 +60,28 @@ class BroadcastQueue:
     @property
     def hot_size(self) -> int:
         """Bytes of what is still to be told at once."""
-        eager = self.pace.eager
-        return sum(lane.hot_size(eager) for lane in self._lanes)
+        return self._size_of(self.pace.eager)
+
+    @property
+    def is_fresh(self) -> bool:
+        """True when nothing of what is hot was told before."""
+        return self._size_of(1) == self.hot_size
+
+    def _size_of(self, levels: int) -> int:
+        return sum(lane.hot_size(levels) for lane in self._lanes)
 
     def next_due(self, after: float = -math.inf) -> float:
         """The earliest :meth:`Lane.next_due` of the lanes."""
         pace = self.pace
         return min(lane.next_due(pace, after) for lane in self._lanes)
 
-    def fill(self, room: Room, now: float, peer: str | None = None) -> list[bytes]:
-        """Messages for one packet to ``peer``, taken as :meth:`Lane.fill` does."""
-        pace = self.pace
+    def fill(
+        self, room: Room, now: float, peer: str | None = None, pace: Pace | None = None
+    ) -> list[bytes]:
+        """Messages for one packet to ``peer``, taken as :meth:`Lane.fill` does; at another pace
+        than :attr:`pace` where one is given.
+        """
+        pace = self.pace if pace is None else pace
         parts = self.urgent.fill(room, pace, now) if len(self.urgent) else []
         shares = [share for share in self._shares if len(share.lane)]
         if not shares:

@@ -67,6 +67,9 @@ class Gossiper:
                 return
             if not targets:
                 targets = node.table.pick(TARGETS_MAX, self._wanted, node.rng)
+                if queue.is_fresh:
+                    # The first to hear it is the next one. Amid other news that one would get all.
+                    targets = _with_last(targets, node.successors(self._wanted))
             if missed >= len(targets):
                 return  # nobody is there for whom it is news
             target = targets.pop().member
@@ -83,18 +86,38 @@ class Gossiper:
         node.gossip_not_before = node.now + queue.pace.interval
         if not queue:
             return
+        told = self._tell_successors() if queue.pace.eager else []
         targets = node.table.pick(queue.pace.packets, self._wanted, node.rng)
-        told = False
         for entry in targets:
-            if queue.next_due() > node.now:
+            if len(told) >= queue.pace.packets or queue.next_due() > node.now:
                 break
-            told |= node.outbox.gossip(entry.member.address, entry.member.name)
+            if entry not in told and node.outbox.gossip(entry.member.address, entry.member.name):
+                told.append(entry)
         # Of two members, neither tells the other what that one said itself: such news waits
         # for a third, without waking us up.
         is_for_others = told or node.table.active > 2
         again = queue.next_due(-math.inf if is_for_others else node.now)
         if targets and again < math.inf:
             node.timers.set(("gossip", 0), max(node.gossip_not_before, again))
+
+    def _tell_successors(self) -> list[Entry]:
+        """Tell what is no longer hot to the members after this one, and say to whom: each message
+        to the second of them once it is due, then to the third and so on, so that it comes to
+        every member from each of those before.
+        """
+        node = self._node
+        pace = node.queue.pace
+        after = node.successors(self._wanted)
+        told: list[Entry] = []
+        for level in range(pace.eager, pace.copies):
+            if not after or len(told) == pace.packets or node.queue.next_due() > node.now:
+                break
+            entry = after[(level - pace.eager + 1) % len(after)]
+            if entry not in told and node.outbox.gossip(
+                entry.member.address, entry.member.name, pace.only(level)
+            ):
+                told.append(entry)
+        return told
 
     def _wanted(self, entry: Entry) -> bool:
         """Alive and suspect members, and failed ones for a while: they may refute."""
@@ -108,3 +131,9 @@ class Gossiper:
             member.state is MemberState.FAILED
             and node.now - entry.changed_at <= node.config.gossip_to_dead_time
         )
+
+
+def _with_last(targets: list[Entry], successors: list[Entry]) -> list[Entry]:
+    """The same with the nearest successor as the last, and nobody twice."""
+    nearest = successors[:1]
+    return [entry for entry in targets if entry not in nearest] + nearest

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 CONFIRMATIONS: Final = 2
 """Accusers beside the first after which nothing more is gained (K), as in memberlist."""
 
+OTHERS_BYTES_MAX: Final = 320
+"""Room for accusers beside the first in one accusation. With names of any length it then fits the
+smallest packet: one that does not fit would never be told."""
+
+NAME_HEAD_BYTES: Final = 3
+"""What a name takes beside its own bytes, with what its bearer found."""
+
 SPARE_ACCUSERS: Final = 2
 """Accusers that are kept beyond those that count, should their evidence tell more."""
 
@@ -134,8 +141,15 @@ class GradedSuspicion(Case):
         """The accusation as others are to hear it."""
         (accuser, evidence), *others = self.found.items()
         age = min(max(int(1000 * (now - self.started)), 0), AGE_MS_MAX)
-        rest = tuple((other, int(found)) for other, found in others)
-        return Suspect(self.incarnation, name, accuser, int(evidence), age, rest)
+        room = OTHERS_BYTES_MAX
+        rest: list[tuple[str, int]] = []
+        # Whatever found most first: a class that others cannot follow is of no use to them.
+        for other, found in sorted(others, key=lambda each: -each[1]):
+            room -= len(other.encode()) + NAME_HEAD_BYTES
+            if room < 0:
+                break
+            rest.append((other, int(found)))
+        return Suspect(self.incarnation, name, accuser, int(evidence), age, tuple(rest))
 
     def grounds(self, now: float) -> Grounds:
         """What an event says of it."""

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio_gossip.config import Config
 
 STALL_SECONDS: Final = 0.2
@@ -13,6 +15,10 @@ STALL_SECONDS: Final = 0.2
 
 HOLD_MIN: Final = 0.3
 """Least seconds for which they are held back."""
+
+
+def _ignored(_: bool) -> None:
+    """Until somebody wants to know."""
 
 
 class Guard:
@@ -23,7 +29,15 @@ class Guard:
         isolated_since: when the rounds without any answer began that are going on.
     """
 
-    __slots__ = ("_hold_max", "_limit", "_patience", "_silent_rounds", "hold", "isolated_since")
+    __slots__ = (
+        "_hold_max",
+        "_limit",
+        "_patience",
+        "_silent_rounds",
+        "changed",
+        "hold",
+        "isolated_since",
+    )
 
     def __init__(self, config: Config) -> None:
         self._limit = config.isolate_after
@@ -31,6 +45,8 @@ class Guard:
         self._patience = config.max_factor * config.floor_silent
         self._silent_rounds = 0
         self.hold = -math.inf
+        self.changed: Callable[[bool], None] = _ignored
+        """Told when this member begins or ceases to take itself for cut off."""
         self.isolated_since = math.inf
 
     def stalled(self, seconds: float, now: float) -> None:
@@ -44,11 +60,16 @@ class Guard:
         if not self._silent_rounds:
             self.isolated_since = now
         self._silent_rounds += 1
+        if self._silent_rounds == self._limit:
+            self.changed(True)
 
     def heard(self) -> None:
         """Somebody answered a question: there is a way out and back."""
+        was_isolated = self.isolated
         self._silent_rounds = 0
         self.isolated_since = math.inf
+        if was_isolated:
+            self.changed(False)
 
     @property
     def trusted_at(self) -> float:

@@ -149,11 +149,14 @@ class Inquiry(Judge):
 
     def admitted(self, claim: Suspect, origin: Origin) -> Suspect | None:
         """Names are free, so that only known members add to an accusation; one that is failed
-        here does not even begin one, nor does this node speak through others.
+        here does not even begin one, nor does this node speak through others. An accuser that
+        is not known may have joined just now: it may begin one, as if it had found silence.
         """
         if origin is OWN:
             return claim
         node = self._node
+        known = self._claims.suspicions.get(claim.name)
+        begun = known is not None and known.incarnation == claim.incarnation
         found: dict[str, int] = {}
         for name, evidence in ((claim.accuser, claim.evidence), *claim.others):
             accuser = node.table.get(name)
@@ -163,9 +166,11 @@ class Inquiry(Judge):
                 # As a helper we may have said so; it adds nothing to what we know.
                 if not self.said_of(claim.name):
                     node.counters.bump("accuser_is_me")
-            elif accuser is None and name != claim.accuser:
+            elif accuser is None and (begun or name != claim.accuser):
                 node.counters.bump("accuser_unknown")
-            elif accuser is not None and not accuser.member.is_active:
+            elif accuser is None:
+                found[name] = Evidence.SILENT
+            elif not accuser.member.is_active:
                 node.counters.bump("accuser_inactive")
             else:
                 found[name] = evidence if node.config.kernel_evidence else Evidence.SILENT

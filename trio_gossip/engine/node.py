@@ -11,12 +11,15 @@ from trio_gossip.engine.changes import Changes
 from trio_gossip.engine.counters import Counters
 from trio_gossip.engine.formulas import push_rounds
 from trio_gossip.engine.guard import Guard
+from trio_gossip.engine.losses import Losses
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.outbox import Outbox
 from trio_gossip.engine.pacing import pace_for
 from trio_gossip.engine.questions import Questions
 from trio_gossip.engine.rtt import RoundTrips
+from trio_gossip.engine.successors import Successors
 from trio_gossip.engine.timers import Timers
+from trio_gossip.events import ContactLost, ContactRegained
 from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ class Node:
         "gossip_not_before",
         "guard",
         "leaving",
+        "losses",
         "me",
         "now",
         "outbox",
@@ -75,6 +79,7 @@ class Node:
         "round_trips",
         "sealed_peer",
         "source",
+        "successors",
         "table",
         "timers",
     )
@@ -109,6 +114,7 @@ class Node:
         self.timers = Timers()
         self.counters = Counters()
         self.changes = Changes(config.members_max, lambda: self.counters.bump("changes_dropped"))
+        self.losses = Losses()
         self.awareness = Awareness(config.awareness_max)
         self.guard = Guard(config)
         self.round_trips = RoundTrips(config)
@@ -120,10 +126,15 @@ class Node:
             news_share=config.state_share,
             bump=self.counters.bump,
         )
+        self.successors = Successors(self)
         self.outbox = Outbox(codec, self.queue, self.counters, packet_limit)
+        self.guard.changed = self._contact
         self.questions = Questions(rng, self.counters)
         self.me = self.table.adopt(me, now=0.0, rng=rng)
         self.members_changed()
+
+    def _contact(self, is_lost: bool) -> None:
+        self.outbox.notify(ContactLost() if is_lost else ContactRegained())
 
     @property
     def name(self) -> str:
@@ -132,9 +143,17 @@ class Node:
 
     def members_changed(self) -> None:
         """Apply the number of active members to what depends on it."""
-        self.queue.pace = pace_for(self.config, self.table.active)
+        self._set_pace()
         if self.queue:
             self.wake_gossip()  # there may be somebody to tell now
+
+    def probed(self, *, lost: bool) -> None:
+        """A direct probe was answered in time or not: where much is lost, more is told."""
+        if self.losses.note(lost=lost):
+            self._set_pace()
+
+    def _set_pace(self) -> None:
+        self.queue.pace = pace_for(self.config, self.table.active, lossy=self.losses.is_lossy)
 
     def tell(self, claim: Claim) -> None:
         """Queue news of a member for everybody; it replaces queued older news of that member."""

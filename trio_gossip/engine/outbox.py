@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine.broadcast import BroadcastQueue
     from trio_gossip.engine.counters import Counters
     from trio_gossip.engine.outputs import ExchangeId, Token
+    from trio_gossip.engine.pacing import Pace
     from trio_gossip.events import Event
 
 
@@ -104,10 +105,10 @@ class Outbox:
         if parts:
             self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))
 
-    def gossip(self, address: Address, peer_name: str) -> bool:
-        """Send queued news alone; False when there is none."""
+    def gossip(self, address: Address, peer_name: str, pace: Pace | None = None) -> bool:
+        """Send queued news alone, see :meth:`BroadcastQueue.fill`; False when there is none."""
         room = self._codec.room(self._packet_limit)
-        parts = self._queue.fill(room, self.now, peer_name)
+        parts = self._queue.fill(room, self.now, peer_name, pace)
         if not parts:
             return False
         self._outputs.append(SendPacket(self._codec.pack(parts), address, peer_name))

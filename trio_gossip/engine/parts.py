@@ -89,6 +89,8 @@ class Parts:
         self.requests = Requests(node, self.streams, (self.mail.parcels, *services))
         self.planes += self.requests.planes()
         self.claims.forget = self._forget
+        self.sync.agrees = self.repair.agrees
+        node.table.tally.counted = self.requests.counted
         self.sync.met = self.requests.met
         self.streams.accept_session = lambda: Accepting(
             node, self.streams, self.sync, self.mail, self.requests

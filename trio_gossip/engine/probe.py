@@ -21,6 +21,7 @@ class Probe:
         sequence: answers carry it.
         began, ends: engine times.
         stream: the exchange of the stream ping, once it was tried.
+        is_late: whether the time for a direct answer is over.
     """
 
     target: Member
@@ -28,6 +29,7 @@ class Probe:
     began: float
     ends: float
     stream: int | None = None
+    is_late: bool = False
     _helpers: dict[Address, bool] = attrs.field(factory=dict[Address, bool], init=False)
 
     def asked(self, helper: Address) -> None:

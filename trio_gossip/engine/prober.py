@@ -87,6 +87,8 @@ class Prober(Detector):
         node = self._node
         probe = self._probe
         assert probe is not None, "the probe timer outlived its probe"
+        probe.is_late = True
+        self._judge_network(probe, lost=True)
         budget = min(max(int(1000 * (probe.ends - node.now)), 0), BUDGET_MS_MAX)
         for helper in node.peers(node.config.indirect_probes, besides=probe.target):
             member = helper.member
@@ -108,9 +110,16 @@ class Prober(Detector):
         assert probe is not None, "an answer outlived its probe"
         if source == probe.target.address:
             node.counters.bump("probe_acked")
+            if not probe.is_late:
+                self._judge_network(probe, lost=False)
         else:
             node.counters.bump("probe_acked_indirectly")
         self._succeed(probe)
+
+    def _judge_network(self, probe: Probe, *, lost: bool) -> None:
+        """Of a suspect there may be no answer at all: its silence says nothing of the network."""
+        if probe.target.state is MemberState.ALIVE:
+            self._node.probed(lost=lost)
 
     def _nacked(self, sequence: int, source: Address, evidence: int) -> None:
         """A helper could not reach the target either."""

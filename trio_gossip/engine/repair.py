@@ -43,6 +43,9 @@ START_SECONDS_MAX: Final = 30.0
 JITTER: Final = 0.25
 """Share by which that wait is varied, so that members do not begin in step."""
 
+AGREEMENTS: Final = 3
+"""So many answers in a row that say the same as we know, and there is nothing to exchange."""
+
 TRIES: Final = 3
 """How often one difference to one peer is mended at once: packets are lost. When it is still there,
 the peer refuses what it is told, or we do."""
@@ -68,6 +71,7 @@ class Repair:
         self._node = node
         self._planes = planes
         self._streak = 0
+        self._agreements = 0
         self._streak_began = 0.0
         self._hold = START_SECONDS
         self._start_not_before = -math.inf
@@ -94,14 +98,22 @@ class Repair:
         age = max(0, int(1000 * (node.now - changed_at))).bit_length()
         return pack_sums(min(age, 255), sums), ()
 
+    def agrees(self) -> bool:
+        """Whether the last peers that we asked knew what we know."""
+        return self._agreements >= AGREEMENTS
+
     def acked(self, ack: Ack, source: Address) -> None:
         """The ack to a ping of ours has come."""
+        node = self._node
         if ack.summary == EQUAL:
             self._streak = 0
+            self._agreements += 1
             return
-        node = self._node
         name = node.table.name_at(source)
-        if ack.summary in (b"", EXPLAINED) or name is None or not node.is_peer(name, source):
+        if ack.summary == b"" or name is None or not node.is_peer(name, source):
+            return
+        self._agreements = 0
+        if ack.summary == EXPLAINED:
             return
         age, sums = unpack_sums(ack.summary)
         differing = False

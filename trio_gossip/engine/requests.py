@@ -86,10 +86,15 @@ class Requests:
         for service in self._services.values():
             service.forget(name)
 
-    def met(self, name: str) -> None:
-        """Tables were exchanged with a member."""
+    def counted(self, name: str, is_active: bool) -> None:
+        """A member became active, or is active no more."""
         for service in self._services.values():
-            service.met(name)
+            service.counted(name, is_active)
+
+    def met(self, name: str, mode: str) -> None:
+        """Tables were exchanged with a member, in that mode."""
+        for service in self._services.values():
+            service.met(name, mode)
 
     def abandon(self, token: Token) -> None:
         """Nobody waits for this command any more."""

@@ -8,7 +8,6 @@ from trio_gossip.codec.messages import Suspect
 from trio_gossip.engine.attempt import Attempt, Outcome
 from trio_gossip.engine.bucket import TokenBucket
 from trio_gossip.engine.detector import Detector
-from trio_gossip.engine.ring import Ring
 from trio_gossip.members import MemberState
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ class Scanner(Detector):
         self._node = node
         self._attempts = attempts
         self._inquiry = inquiry
-        self._ring = Ring(node)
         self._refusals = TokenBucket(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND)
         self._busy: dict[str, Attempt] = {}
         self._loops: dict[int, Attempt] = {}
@@ -70,9 +68,10 @@ class Scanner(Detector):
         if loop in self._loops:
             node.counters.bump("probe_skipped")
             return
-        entry = (
-            node.table.next_in_walk(self._wanted, node.rng) if loop else self._ring.next(self._near)
-        )
+        if loop:
+            entry = node.table.next_in_walk(self._wanted, node.rng)
+        else:
+            entry = next(iter(node.successors(self._near)), None)
         if entry is not None:
             self._begin(entry, loop)
 

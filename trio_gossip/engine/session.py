@@ -54,7 +54,6 @@ class Exchange:
         patience: seconds without progress after which it is given up.
         accepted: True when the peer opened it.
         names: those that the peer may use, as the transport vouches; empty for any.
-        connected: whether the kernel at the other end took the connection.
         detail: what the transport said when it could not open it.
         connected: the peer's host took the connection. Its process may stand still all the same.
     """
@@ -67,5 +66,4 @@ class Exchange:
     patience: float
     accepted: bool
     names: tuple[str, ...] = attrs.field(default=(), kw_only=True)
-    connected: bool = attrs.field(default=False, kw_only=True)
     detail: str = attrs.field(default="", kw_only=True)

@@ -16,6 +16,7 @@ class EngineStatistics:
         active: alive and suspect members, this one included.
         members: all rows of the table, also failed and left ones.
         health_score: 0 is healthy.
+        isolated: whether nobody answers this node any more, neither members nor helpers.
         membership_queue, user_queue: messages waiting to be gossiped.
         exchanges: open streams.
         questions: pings and requests without an answer so far.
@@ -28,6 +29,7 @@ class EngineStatistics:
     active: int
     members: int
     health_score: int
+    isolated: bool
     membership_queue: int
     user_queue: int
     exchanges: int

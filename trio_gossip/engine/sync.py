@@ -30,6 +30,10 @@ PUSH_WHOLE: Final = 4
 """Where exchanges only push, each so many-th one brings the whole table, and the others what
 changed: so that who missed all rounds of a change still hears of it."""
 
+SKIPPED_MAX: Final = 9
+"""Periodic exchanges in a row that are left out while pings find nothing to bring together. The
+tenth is a precaution: against what no sum shows."""
+
 HELD_TABLES: Final = 4
 """Tables of ``members_max`` records that are held for peers at once; more are refused as busy."""
 
@@ -46,8 +50,12 @@ class Sync:
         """Exchanges that peers have open with us."""
         self.held = 0
         """Records that have come on them and are not merged yet."""
-        self.met: Callable[[str], None] = lambda _: None
-        """Told with whom tables were exchanged, where nothing else compares what else there is."""
+        self.met: Callable[[str, str], None] = lambda _, __: None
+        """Told with whom tables were exchanged, and in which mode, where nothing else compares what
+        else there is."""
+        self.agrees: Callable[[], bool] = lambda: False
+        """Whether pings have shown that others know what we know."""
+        self._skipped = 0
         self._mode = EXCHANGE_MODES.index(node.config.exchange)
         self._pushed = 0
 
@@ -61,8 +69,15 @@ class Sync:
         self._node.timers.cancel(("push_pull", 0))
 
     def tick(self) -> None:
-        """Timer: exchange tables with one random member, in the mode of the cluster."""
+        """Timer: exchange tables with one random member, in the mode of the cluster. Not while
+        there is no difference, which pings have told for less.
+        """
         self.schedule()
+        if self._skipped < SKIPPED_MAX and self.agrees():
+            self._skipped += 1
+            self._node.counters.bump("sync_skipped")
+            return
+        self._skipped = 0
         for peer in self._node.peers(1):
             self.open(peer.member.address, peer.member.name, mode=self._mode)
 
@@ -254,7 +269,7 @@ class _Asking(_Talk):
         def merged(diverged: bool) -> None:
             self._node.counters.bump("sync_done")
             if self._joining or not self._node.config.summaries:
-                self._sync.met(self._opening.source)
+                self._sync.met(self._opening.source, EXCHANGE_MODES[self._mode])
             if self._done is not None:
                 self._done(len(records), diverged, None)
 

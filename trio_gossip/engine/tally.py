@@ -11,7 +11,7 @@ from trio_gossip.engine.changelog import ChangeLog
 from trio_gossip.plane import SUM_MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from trio_gossip.members import Member
 
@@ -60,6 +60,10 @@ def term_of(member: Member) -> int:
     return _term(member.name, member.incarnation) if member.is_active else 0
 
 
+def _ignore(name: str, is_counted: bool) -> None:
+    """Nobody listens."""
+
+
 class Tally:
     """Digest, sums of buckets and last changes of one table, kept with O(1) work for a change.
 
@@ -68,15 +72,19 @@ class Tally:
         changed_at: engine time of the last change.
         log: the last changes.
         buckets: the sum of the terms for each bucket of names, modulo 2**32.
+        counted: told of each member that begins to contribute, with True, and of each that ends.
     """
 
-    __slots__ = ("buckets", "changed_at", "digest", "log")
+    __slots__ = ("buckets", "changed_at", "counted", "digest", "log")
+
+    counted: Callable[[str, bool], None]
 
     def __init__(self, digest: int = 0, buckets: Sequence[int] = (0,) * BUCKETS) -> None:
         self.digest = digest
         self.buckets = list(buckets)
         self.changed_at = 0.0
         self.log = ChangeLog()
+        self.counted = _ignore
 
     @classmethod
     def of(cls, members: Iterable[Member]) -> Tally:
@@ -92,6 +100,8 @@ class Tally:
             self._add(name, new - old)
             self.log.note(name, old, new)
             self.changed_at = now
+            if not old or not new:
+                self.counted(name, not old)
 
     def _add(self, name: str, difference: int) -> None:
         self.digest = (self.digest + difference) & SUM_MASK

@@ -36,6 +36,11 @@ class EngineView:
         """This node's own health; 0 is healthy."""
         return self._node.awareness.score
 
+    @property
+    def is_isolated(self) -> bool:
+        """Whether nobody answers this node any more, neither members nor helpers."""
+        return self._node.guard.isolated
+
     def members(self, *, all: bool = False) -> tuple[Member, ...]:  # noqa: A002 - public name
         """Alive and suspect members, this one included; with ``all`` also failed and left."""
         return tuple(entry.member for entry in self._node.table if all or entry.member.is_active)
@@ -66,6 +71,7 @@ class EngineView:
             active=node.table.active,
             members=len(node.table),
             health_score=node.awareness.score,
+            isolated=node.guard.isolated,
             membership_queue=len(node.queue.membership),
             user_queue=len(node.queue.user),
             exchanges=len(self._parts.streams),

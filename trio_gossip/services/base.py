@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import random
 
     from trio_gossip.members import Member
     from trio_gossip.plane import Plane
+
+MOMENT: Final = 1e-6
+"""Seconds by which a deadline may come early, since times round. Who takes it for not yet come, and
+sets it again, is called again at once for ever."""
 
 Answered: TypeAlias = Callable[[bytes | Exception], None]
 """Takes the answer to a request, or what became of it: a
@@ -90,8 +94,8 @@ class Host(Protocol):
         ...
 
     def set_deadline(self, at: float) -> None:
-        """Have :meth:`Service.handle_timeout` called at ``at``, as :attr:`now` counts. Replaces
-        the one before; ``math.inf`` for never.
+        """Have :meth:`Service.handle_timeout` called at ``at``, as :attr:`now` counts, or up to
+        :data:`MOMENT` before. Replaces the one before; ``math.inf`` for never.
         """
         ...
 
@@ -139,8 +143,15 @@ class Service(ABC):
     def forget(self, name: str) -> None:  # noqa: B027 - most remember nothing of members
         """A member was reaped."""
 
-    def met(self, member: str) -> None:  # noqa: B027 - most have nothing to say then
-        """Tables were exchanged with ``member``: after a join, and now and then."""
+    def counted(self, name: str, is_active: bool) -> None:  # noqa: B027 - most do not care
+        """A member became alive, or an active one failed or left. Repair compares members as they
+        are counted here, so a plane that holds knowledge for each of them counts the same ones.
+        """
+
+    def met(self, member: str, mode: str) -> None:  # noqa: B027 - most have nothing to say then
+        """Tables were exchanged with ``member``: after a join, and now and then. ``mode`` says
+        which way, see ``Config.exchange``.
+        """
 
     def abandon(self, token: int) -> None:  # noqa: B027 - not every service has to care
         """Who called is gone. Also called with tokens that are not this service's."""

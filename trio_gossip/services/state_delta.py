@@ -2,10 +2,61 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import attrs
 
-from trio_gossip.services.state_records import Plane, Record
-from trio_gossip.services.state_vector import Fold, Life
+from trio_gossip.services.state_records import Plane, Record, Slot
+from trio_gossip.services.state_vector import Fold, Life, Vector
+
+
+@attrs.frozen
+class Announced:
+    """A member has a record that is too long to be told: its dot and where it lies."""
+
+    plane: Plane
+    writer: str
+    gen: int
+    version: int
+    key: str
+
+    @property
+    def dot(self) -> tuple[str, int, int]:
+        """The name of the record."""
+        return self.writer, self.gen, self.version
+
+    @property
+    def slot(self) -> Slot:
+        """Where it lies."""
+        return (self.writer if self.plane is Plane.STATE else "", self.key)
+
+
+class Legs(IntEnum):
+    """Which way records go in an exchange; the number is the wire value, the place in
+    :data:`~trio_gossip.members.EXCHANGE_MODES`.
+    """
+
+    BOTH = 0
+    """To who asks; and the asked one asks in turn, if it lacks something."""
+    PUSH = 1
+    """To the asked one only, which asks for what it lacks."""
+    PULL = 2
+    """To who asks only."""
+
+
+@attrs.frozen
+class Ask:
+    """A question: what the asker has seen.
+
+    Attributes:
+        seen: its vector.
+        cursor: from where it wants the next chunk; 0 in the first question of an exchange.
+        legs: which way records are to go.
+    """
+
+    seen: Vector
+    cursor: int = 0
+    legs: Legs = Legs.BOTH
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import attrs
 
 from trio_gossip.codec.frames import SERVICE_BYTES_MAX
-from trio_gossip.services.state_delta import Chunk, Closing
+from trio_gossip.services.state_delta import Ask, Chunk, Closing
 from trio_gossip.services.state_records import Plane
 from trio_gossip.services.state_wire import encode_ask, encode_chunk
 
@@ -34,7 +34,7 @@ def fit_vector(vector: Vector, rng: random.Random, limit: int = SERVICE_BYTES_MA
     not seen.
     """
     room = limit - _CURSOR_BYTES
-    while (size := len(encode_ask(vector, 0))) > room:
+    while (size := len(encode_ask(Ask(vector)))) > room:
         share = _PART * room / size
         tops, folds = _some(vector.tops, share, rng), _some(vector.folds, share, rng)
         vector = attrs.evolve(vector, tops=tops, folds=folds)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from trio_gossip.services.state_delta import Chunk, Closing
-from trio_gossip.services.state_records import Plane, Record, slot_of
+from trio_gossip.services.state_records import VERSION_MAX, Plane, Record, slot_of
 from trio_gossip.services.state_replica import Outcome, Replica
-from trio_gossip.services.state_vector import NO_FOLD, Life
+from trio_gossip.services.state_vector import NO_FOLD, Fold, Life
 
 
 class Intake:
@@ -81,15 +81,15 @@ class Intake:
             replica.bump("state_reset")
             self._reset(closing, now_ms)
         for (writer, gen), top in closing.tops.items():
-            replica.meet_former_life(writer, gen, top, now_ms)
-            if self._may_adopt(writer, gen):
+            if self._may_adopt(writer, gen, top, now_ms):
                 replica.seen.raise_to(writer, gen, top)
         for (writer, gen), floor in closing.floors.items():
             if replica.seen.top(writer, gen) >= floor:
                 replica.floors[writer, gen] = max(replica.floors.get((writer, gen), 0), floor)
-        refused = {writer for writer, _ in self._refused_lives}
         for writer, fold in closing.folds.items():
-            if writer in refused or fold <= replica.seen.folds.get(writer, NO_FOLD):
+            if fold <= replica.seen.folds.get(writer, NO_FOLD):
+                continue
+            if not self._may_fold(writer, fold, now_ms):
                 continue
             if replica.seen.has_room_for_fold(writer):
                 replica.fold(writer, fold)
@@ -99,8 +99,28 @@ class Intake:
             replica.horizon = max(replica.horizon, closing.horizon)
             replica.fold_own()
 
-    def _may_adopt(self, writer: str, gen: int) -> bool:
+    def _may_fold(self, writer: str, fold: Fold, now_ms: int) -> bool:
         replica = self._replica
+        if replica.is_unborn(fold.gen, now_ms):
+            replica.bump("state_clock_ahead")
+            return False
+        if any(
+            # Later lives that were refused for want of room come when the fold has made some.
+            each == writer and (gen <= fold.gen or replica.has_room(each, gen))
+            for each, gen in self._refused_lives
+        ):
+            return False
+        # A fold of ours that ends the present life was made up, or is of a former one whose clock
+        # was ahead: what we write in this life would count as seen before it is written.
+        return replica.meet_former_life(writer, fold.gen, VERSION_MAX, now_ms)
+
+    def _may_adopt(self, writer: str, gen: int, top: int, now_ms: int) -> bool:
+        replica = self._replica
+        if replica.is_unborn(gen, now_ms):
+            replica.bump("state_clock_ahead")
+            return False
+        if not replica.meet_former_life(writer, gen, top, now_ms):
+            return False
         if (writer, gen) in self._refused_lives:
             return False
         if replica.plane is Plane.STATE:
@@ -108,7 +128,7 @@ class Intake:
                 return False
             if gen < replica.seen.newest(writer):
                 return False
-        if not replica.seen.has_room(writer, gen):
+        if not replica.has_room(writer, gen):
             replica.bump("state_writers_full")
             return False
         if replica.plane is Plane.STATE:

@@ -70,7 +70,7 @@ class LocalState:
         limits: how much is held.
         clock: makes stamps; both planes of a member share it.
         digest_key: of the digest; the same at all members, at most 64 bytes.
-        is_member: tells if a writer is known to membership. Asked in ``STATE`` only.
+        is_member: tells if a writer is known to membership.
         changed: is told of each visible change, within the call that causes it.
         bump: counts something under a name.
 
@@ -196,9 +196,17 @@ class LocalState:
         version = self.seen.top(self.name, self.gen) + 1
         return Record(self.name, self.gen, version, key, stamp, value, covers)
 
+    def has_room(self, writer: str, gen: int) -> bool:
+        """That life of a writer is known, or may become known. In shared state, made-up names leave
+        room for members, and made-up lives of one for others; what is ours always has its place.
+        """
+        if self.plane is Plane.STATE or writer == self.name:
+            return self.seen.has_room(writer, gen)
+        return self.seen.has_room(writer, gen, is_ours=False, is_member=self.is_member(writer))
+
     def _check_room(self, record: Record) -> None:
         lacks = self.slots.lacks_room(record)
-        if not lacks and not self.seen.has_room(self.name, self.gen):
+        if not lacks and not self.has_room(self.name, self.gen):
             lacks = "writers"
         if lacks:
             raise LocalProtocolError(f"no room for key {record.key!r}: the limit is {lacks}")
@@ -229,7 +237,7 @@ class LocalState:
             False, and nothing is written, when there is no room for it.
         """
         record = self._next(late.key, None, late.stamp + 1)
-        if self.slots.lacks_room(record) or not self.seen.has_room(self.name, self.gen):
+        if self.slots.lacks_room(record) or not self.has_room(self.name, self.gen):
             return False
         self.bump("state_late")
         self._write(record, now_ms)

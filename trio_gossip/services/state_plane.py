@@ -37,6 +37,10 @@ _MASK: Final = 2**64 - 1
 class StatePlane:
     """A :class:`~trio_gossip.plane.Plane` over a replica.
 
+    What a failed member wrote is forgotten by each member when it reaps it, at a moment of its own,
+    and who came later never had it. So in state only the writers count that are active, as
+    in the plane of members: else members would differ, and tell each other what is refused.
+
     Attributes:
         code: 1 for ``cluster.state``, 2 for ``cluster.shared``.
         changed_at: engine time of the last change of the digest.
@@ -58,12 +62,35 @@ class StatePlane:
         self._tops: OrderedDict[Life, tuple[int, ...]] = OrderedDict()
         self._lives: dict[int, tuple[Life, int]] = {}
         """By difference: of which life the peer lacks what is above which version."""
+        self._left_out: dict[str, int] = {}
+        """Writers that do not count, with what they would add. No more than the table has rows."""
+        self._left_out_sum = 0
         replica.seen.changed = self._seen_more
 
     @property
     def digest(self) -> int:
-        """The sum over all writers."""
-        return self._replica.digest
+        """The sum over all writers that count."""
+        return (self._replica.digest - self._left_out_sum) & _MASK
+
+    def count(self, writer: str, *, is_counted: bool) -> None:
+        """From now on, what that one wrote counts, or does not."""
+        if is_counted == (writer not in self._left_out):
+            return
+        if is_counted:
+            part = self._left_out.pop(writer)
+            self._left_out_sum -= part
+        else:
+            lives = self._replica.seen.lives.get(writer, {})
+            term = self._replica.seen.term
+            part = sum(term((writer, gen), seen.top) for gen, seen in lives.items())
+            self._left_out[writer] = part
+            self._left_out_sum += part
+        if part:
+            self.changed_at = self._host.now
+
+    def forget(self, writer: str) -> None:
+        """That one was reaped, and the replica has forgotten it."""
+        self._left_out.pop(writer, None)
 
     def reconcile(self, peer: str, ended: Ended) -> None:
         """Ask the peer for what it has more, and it will ask us."""
@@ -98,7 +125,14 @@ class StatePlane:
         return [ServiceNews(self._service, payload) for payload in payloads]
 
     def _seen_more(self, life: Life, before: int, after: int) -> None:
-        self.changed_at = self._host.now
+        writer = life[0]
+        if writer in self._left_out:
+            term = self._replica.seen.term
+            part = term(life, after) - term(life, before)
+            self._left_out[writer] += part
+            self._left_out_sum += part
+        else:
+            self.changed_at = self._host.now
         former = self._tops.pop(life, None)
         if former is None:
             former = (before,)

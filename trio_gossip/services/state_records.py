@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import attrs
+
+if TYPE_CHECKING:
+    from trio_gossip.config import Config
 
 KEY_BYTES_MAX: Final = 256
 """Longest key, in bytes of UTF-8. The empty key is refused."""
@@ -97,6 +100,18 @@ class StateLimits:
     bytes: int = 64 * 1024 * 1024
     tombstone_ms: int = 3_600_000
     clock_skew_ms: int = 60_000
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Those that the settings ``state_...`` say."""
+        return cls(
+            owner_records=config.state_owner_records_max,
+            records=config.state_records_max,
+            owner_bytes=config.state_owner_bytes_max,
+            bytes=config.state_bytes_max,
+            tombstone_ms=int(1000 * config.state_tombstone_time),
+            clock_skew_ms=int(1000 * config.state_clock_skew),
+        )
 
 
 def slot_of(plane: Plane, record: Record) -> Slot:

@@ -13,10 +13,18 @@ from trio_gossip.services.state_records import (
     order_of,
     slot_of,
 )
-from trio_gossip.services.state_vector import NO_FOLD, WINDOW, Fold
+from trio_gossip.services.state_vector import NO_FOLD, SPARSE_MAX, WINDOW, Fold
 
 OLD_GENERATIONS_MAX: Final = 4
 """Former lives of its own that a writer remembers in shared state; it folds the older ones."""
+
+
+REBIRTHS_BURST: Final = 4
+"""So many generations may follow each other at once, because others know of writes of ours that we
+know nothing of. With each, all our keys are written anew."""
+
+REBIRTH_MS: Final = 10_000
+"""Milliseconds to one more of these. What comes earlier is refused, and comes again."""
 
 
 class Outcome(Enum):
@@ -35,7 +43,26 @@ class Replica(LocalState):
     ``docs/state_rules``; the arguments are those of :class:`LocalState`.
     """
 
+    _rebirths = float(REBIRTHS_BURST)
+    _rebirths_at = 0
+
     # -- receiving ------------------------------------------------------------------------
+
+    def lacks(self, writer: str, gen: int, version: int) -> bool:
+        """True if :meth:`receive` could find that record of another member to be news."""
+        if writer == self.name:
+            return False
+        if self.plane is Plane.STATE and (
+            not self.is_member(writer) or gen < self.seen.newest(writer)
+        ):
+            return False
+        if self.seen.has(writer, gen, version) or self._is_far(writer, gen, version):
+            return False
+        return self.has_room(writer, gen)
+
+    def _is_far(self, writer: str, gen: int, version: int) -> bool:
+        ahead = version - self.seen.top(writer, gen)
+        return ahead > WINDOW or (ahead > 1 and self.seen.sparse >= SPARSE_MAX)
 
     def receive(self, record: Record, *, now_ms: int, in_exchange: bool = False) -> Outcome:
         """Judge a record of another member and store it if it is news.
@@ -46,7 +73,11 @@ class Replica(LocalState):
             in_exchange: it is part of an answer; so it may be any number of versions ahead.
         """
         writer, gen, version = record.dot
-        self.meet_former_life(writer, gen, version, now_ms)
+        if self.is_unborn(gen, now_ms):
+            self.bump("state_clock_ahead")
+            return Outcome.REFUSED
+        if not self.meet_former_life(writer, gen, version, now_ms):
+            return Outcome.REFUSED
         if self.plane is Plane.STATE:
             if writer == self.name:
                 return Outcome.KNOWN
@@ -59,10 +90,10 @@ class Replica(LocalState):
         if self.seen.has(writer, gen, version):
             self.bump("state_old")
             return Outcome.KNOWN
-        if not in_exchange and version > self.seen.top(writer, gen) + WINDOW:
+        if not in_exchange and self._is_far(writer, gen, version):
             self.bump("state_far")
             return Outcome.REFUSED
-        if not self.seen.has_room(writer, gen):
+        if not self.has_room(writer, gen):
             self.bump("state_writers_full")
             return Outcome.REFUSED
         if self.clock.is_ahead(record.stamp, now_ms):
@@ -98,13 +129,27 @@ class Replica(LocalState):
             self._clear(writer)
             self.seen.add(writer, gen)
 
-    def meet_former_life(self, writer: str, gen: int, version: int, now_ms: int) -> None:
-        """If that is a write of ours that we know nothing of, begin a generation above it."""
+    def is_unborn(self, gen: int, now_ms: int) -> bool:
+        """That life begins in a future that cannot be. Whoever made it up would have the last word
+        on its writer for ever.
+        """
+        return gen >> CHANCE_BITS > now_ms + self.limits.clock_skew_ms
+
+    def meet_former_life(self, writer: str, gen: int, version: int, now_ms: int) -> bool:
+        """If that is a write of ours that we know nothing of, begin a generation above it.
+
+        Returns:
+            False when that has to wait, because it happened too often. Nothing of that life may
+            count as seen then, or two writes could have one dot.
+        """
         if writer != self.name or (gen, version) <= (self.gen, self.seen.top(writer, self.gen)):
-            return
+            return True
         if gen > GENERATION_MAX - 2**CHANCE_BITS:
             self.bump("state_generation_exhausted")
-            return
+            return True
+        if not self._may_be_reborn(now_ms):
+            self.bump("state_rebirth_held")
+            return False
         self.bump("state_reborn")
         before, self.gen = self.gen, gen + 1 + self._rng.getrandbits(CHANCE_BITS)
         self._forgotten += 1
@@ -125,6 +170,17 @@ class Replica(LocalState):
                 self._write(self._next(record.key, record.value, stamp), now_ms)
             else:
                 self.drop(slot_of(self.plane, record))
+        return True
+
+    def _may_be_reborn(self, now_ms: int) -> bool:
+        # The wall clock may go back; that must not hold up anything.
+        passed = max(0, now_ms - self._rebirths_at) / REBIRTH_MS
+        self._rebirths = min(float(REBIRTHS_BURST), self._rebirths + passed)
+        self._rebirths_at = now_ms
+        if self._rebirths < 1.0:
+            return False
+        self._rebirths -= 1.0
+        return True
 
     # -- forgetting -----------------------------------------------------------------------
 
@@ -162,16 +218,17 @@ class Replica(LocalState):
     def _clear(self, writer: str) -> None:
         for record in self.slots.of(writer):
             self.drop(slot_of(self.plane, record))
-        for life in [life for life in self.floors if life[0] == writer]:
-            del self.floors[life]
+        for gen in self.seen.lives.get(writer, ()):  # a floor is of a life that was seen
+            self.floors.pop((writer, gen), None)
         self.seen.forget(writer)
 
     def fold(self, writer: str, fold: Fold) -> None:
         """Count every generation of a writer up to ``fold.gen`` as seen."""
         self.bump("state_folded")
+        for gen in self.seen.lives.get(writer, ()):
+            if gen <= fold.gen:
+                self.floors.pop((writer, gen), None)
         self.seen.fold(writer, fold)
-        for life in [life for life in self.floors if life[0] == writer and life[1] <= fold.gen]:
-            del self.floors[life]
 
     def fold_own(self) -> None:
         """Fold the oldest of our former lives, if there are too many. Shared state only."""

@@ -48,6 +48,7 @@ class Slots:
         self.tombstones: dict[Slot, None] = {}
         self.use = Use()
         self.use_of: dict[str, Use] = {}
+        self._slots_of: dict[str, dict[Slot, None]] = {}
         # Arrivals in order, with gaps where a record was replaced. The two lists are parallel.
         self._arrivals: list[int] = []
         self._arrived: list[Slot] = []
@@ -91,6 +92,7 @@ class Slots:
         self._arrived.append(slot)
         if record.value is None:
             self.tombstones[slot] = None
+        self._slots_of.setdefault(record.writer, {})[slot] = None
         for use in (self.use, self.use_of.setdefault(record.writer, Use())):
             use.records += 1
             use.bytes += record.size
@@ -104,12 +106,13 @@ class Slots:
             return
         record = held.record
         self.tombstones.pop(slot, None)
+        del self._slots_of[record.writer][slot]
         own = self.use_of[record.writer]
         for use in (self.use, own):
             use.records -= 1
             use.bytes -= record.size
         if not own.records:
-            del self.use_of[record.writer]
+            del self.use_of[record.writer], self._slots_of[record.writer]
 
     def after(self, arrival: int) -> Iterator[Held]:
         """Everything that came after a number, in the order of arrival."""
@@ -120,9 +123,11 @@ class Slots:
 
     def of(self, writer: str) -> list[Record]:
         """Every record of a writer, in the order of arrival."""
-        if writer not in self.use_of:
-            return []
-        return [held.record for held in self.after(0) if held.record.writer == writer]
+        return [self.held[slot].record for slot in self._slots_of.get(writer, ())]
+
+    def count(self, low: int, high: int) -> int:
+        """How many places :meth:`after` looks at from arrival ``low`` to ``high``."""
+        return bisect_right(self._arrivals, high) - bisect_right(self._arrivals, low)
 
     def _compact(self) -> None:
         kept = [(held.arrival, slot_of(self._plane, held.record)) for held in self.after(0)]

@@ -14,8 +14,20 @@ WINDOW: Final = 4096
 """How far above the last version without a gap a single record may be. Beyond, it is refused: an
 exchange brings it."""
 
+SPARSE_MAX: Final = 65_536
+"""Versions above a gap that one plane remembers, of all lives together. With as many, records above
+a gap are refused, until exchanges have closed some."""
+
 VECTOR_ENTRIES_MAX: Final = 16_384
 """Lives of writers that one plane remembers. Records of a further one are refused."""
+
+STRANGERS_MAX: Final = VECTOR_ENTRIES_MAX // 2
+"""Where shared state remembers so many lives, further ones must be of members: anybody can make up
+names, and what writers left that are long gone must not keep out those that are here."""
+
+LIVES_EACH_MAX: Final = 16
+"""Lives of one writer that shared state remembers. A writer folds its former ones but a few, so
+more of them were made up, or it restarts faster than exchanges tell."""
 
 _MASK: Final = 2**64 - 1
 
@@ -121,6 +133,8 @@ class SeenTable:
         self.folds: dict[str, Fold] = {}
         self.digest = 0
         self.size = 0
+        self.sparse = 0
+        """Versions above gaps."""
 
     def has(self, writer: str, gen: int, version: int) -> bool:
         """That write was seen."""
@@ -139,9 +153,27 @@ class SeenTable:
         """The largest generation that is known of a writer; 0 for none."""
         return max(self.lives.get(writer, ()), default=0)
 
-    def has_room(self, writer: str, gen: int) -> bool:
-        """That life is known, or may become known."""
-        return gen in self.lives.get(writer, ()) or self.size < VECTOR_ENTRIES_MAX
+    def has_room(
+        self,
+        writer: str,
+        gen: int,
+        *,
+        is_ours: bool = True,
+        is_member: bool = True,
+    ) -> bool:
+        """That life is known, or may become known.
+
+        Args:
+            writer: whose life.
+            gen: which.
+            is_ours: it may have any number of lives.
+            is_member: it may be among the last ones.
+        """
+        lives = self.lives.get(writer, ())
+        if gen in lives:
+            return True
+        most = VECTOR_ENTRIES_MAX if is_member else STRANGERS_MAX
+        return self.size < most and (is_ours or len(lives) < LIVES_EACH_MAX)
 
     def has_room_for_fold(self, writer: str) -> bool:
         """That writer has folded before, or may."""
@@ -151,17 +183,19 @@ class SeenTable:
         """These were seen. Nothing happens in a generation that was folded."""
         seen = self._life(writer, gen)
         if seen is not None:
-            before = seen.top
+            before, gaps = seen.top, len(seen.sparse)
             for version in versions:
                 seen.add(version)
+            self.sparse += len(seen.sparse) - gaps
             self._recount(writer, gen, before, seen.top)
 
     def raise_to(self, writer: str, gen: int, top: int) -> None:
         """All up to ``top`` were seen. Nothing happens in a generation that was folded."""
         seen = self._life(writer, gen)
         if seen is not None:
-            before = seen.top
+            before, gaps = seen.top, len(seen.sparse)
             seen.raise_to(top)
+            self.sparse += len(seen.sparse) - gaps
             self._recount(writer, gen, before, seen.top)
 
     def forget(self, writer: str, below: int = GENERATION_MAX + 1) -> None:
@@ -176,8 +210,10 @@ class SeenTable:
         """Drop one life of a writer."""
         lives = self.lives.get(writer, {})
         if gen in lives:
-            self._recount(writer, gen, lives.pop(gen).top, 0)
+            seen = lives.pop(gen)
             self.size -= 1
+            self.sparse -= len(seen.sparse)
+            self._recount(writer, gen, seen.top, 0)
 
     def fold(self, writer: str, fold: Fold) -> None:
         """Take a fold in place of the lives that it ends, and of a former fold."""

@@ -10,7 +10,7 @@ from cbor2 import dumps
 from trio_gossip.codec import DecodeError
 from trio_gossip.codec.cbor import load_arrays_untrusted
 from trio_gossip.codec.fields import data, flag, name, uint64
-from trio_gossip.services.state_delta import Chunk, Closing
+from trio_gossip.services.state_delta import Announced, Ask, Chunk, Closing, Legs
 from trio_gossip.services.state_records import (
     COVERS_MAX,
     GENERATION_MAX,
@@ -33,6 +33,8 @@ _COUNT_BYTES: Final = 4
 """Vectors and chunks are flat arrays in a row, and their number goes before them."""
 
 _RECORD_ITEMS: Final = 6
+_ASK_ITEMS: Final = 7
+_ANNOUNCED_ITEMS: Final = 6
 _HEAD_ITEMS: Final = 13
 
 
@@ -41,36 +43,65 @@ def encode_news(plane: Plane, record: Record) -> bytes:
     return dumps([STATE_VERSION, int(plane), *_record_items(record)])
 
 
-def parse_news_untrusted(payload: bytes) -> tuple[Plane, Record]:
-    """Read one record.
+def encode_announced(news: Announced) -> bytes:
+    """That there is a record: for a broadcast, and to ask for it."""
+    return dumps([STATE_VERSION, int(news.plane), *news.dot, news.key])
+
+
+def parse_news_untrusted(payload: bytes) -> tuple[Plane, Record] | Announced:
+    """Read one record, or that there is one.
 
     Raises:
-        DecodeError: it is none.
+        DecodeError: it is neither.
     """
     (items,) = load_arrays_untrusted(payload, 0, 1)
     if len(items) < 2:
         raise DecodeError("shape")
-    return _plane(items), _record(items[2:])
+    plane = _plane(items)
+    if len(items) != _ANNOUNCED_ITEMS:
+        return plane, _record(items[2:])
+    writer, gen = _life(items[2:5])
+    return Announced(plane, writer, gen, _within(items[4], 1, VERSION_MAX), _key(items[5]))
 
 
-def encode_ask(vector: Vector, cursor: int) -> bytes:
-    """What a member has seen, and from where it wants the next chunk."""
-    head = [STATE_VERSION, int(vector.plane), vector.mark, cursor]
+def parse_announced_untrusted(payload: bytes) -> Announced:
+    """Read for which record a member asks.
+
+    Raises:
+        DecodeError: for none.
+    """
+    news = parse_news_untrusted(payload)
+    if not isinstance(news, Announced):
+        raise DecodeError("shape")
+    return news
+
+
+def is_fetch(payload: bytes) -> bool:
+    """True for a question for one record, which is an announcement; the others begin with how many
+    arrays they have, and that is never so many.
+    """
+    return payload[:1] > b"\0"
+
+
+def encode_ask(ask: Ask) -> bytes:
+    """What a member has seen, from where it wants the next chunk, and who may ask."""
+    vector = ask.seen
+    head = [STATE_VERSION, int(vector.plane), vector.mark, ask.cursor, int(ask.legs)]
     head += [len(vector.tops), len(vector.folds)]
     return _rows([head, *_numbered(vector.tops), *_folds(vector.folds)])
 
 
-def parse_ask_untrusted(payload: bytes) -> tuple[Vector, int]:
-    """Read a vector and a cursor.
+def parse_ask_untrusted(payload: bytes) -> Ask:
+    """Read a question.
 
     Raises:
         DecodeError: it is none.
     """
-    head, rows = _split(payload, 6)
+    head, rows = _split(payload, _ASK_ITEMS)
     plane = _plane(head)
-    tops, folds = _take(rows, head[4:6])
+    tops, folds = _take(rows, head[5:])
     vector = Vector(plane, uint64(head[2]), _numbers(tops, 0), _read_folds(plane, folds))
-    return vector, uint64(head[3])
+    return Ask(vector, uint64(head[3]), Legs(_within(head[4], 0, max(Legs))))
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
@@ -172,9 +203,6 @@ def _record(items: list[Any]) -> Record:
     if not _RECORD_ITEMS <= len(items) <= _RECORD_ITEMS + COVERS_MAX:
         raise DecodeError("shape")
     version = _within(items[2], 1, VERSION_MAX)
-    key = items[3]
-    if type(key) is not str or not 0 < len(key.encode()) <= KEY_BYTES_MAX:
-        raise DecodeError("field")
     covers: list[int] = []
     for item in items[6:]:
         covers.append(_within(item, covers[-1] + 1 if covers else 1, version - 1))
@@ -182,11 +210,17 @@ def _record(items: list[Any]) -> Record:
         name(items[0]),
         _within(items[1], 1, GENERATION_MAX),
         version,
-        key,
+        _key(items[3]),
         _within(items[4], 1, STAMP_MAX),
         None if items[5] is None else data(items[5], VALUE_BYTES_MAX),
         tuple(covers),
     )
+
+
+def _key(item: object) -> str:
+    if type(item) is not str or not 0 < len(item.encode()) <= KEY_BYTES_MAX:
+        raise DecodeError("field")
+    return item
 
 
 def _life(row: list[Any]) -> Life:

@@ -12,7 +12,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from trio_gossip.codec import DecodeError, NativeCodec
-from trio_gossip.events import Lagged, MessageReceived, NameConflict
+from trio_gossip.events import (
+    ContactLost,
+    ContactRegained,
+    Lagged,
+    MessageReceived,
+    NameConflict,
+)
 from trio_gossip.testing.wording import message_text
 
 if TYPE_CHECKING:
@@ -170,6 +176,8 @@ def event_text(event: Event) -> str:
         return f"{kind} sender={event.sender} {event.delivery} {event.payload!r}"
     if isinstance(event, NameConflict):
         return f"{kind} {event.existing.name} other={event.other}"
+    if isinstance(event, ContactLost | ContactRegained):
+        return kind
     member = event.member
     accusers = f" accusers={','.join(event.accusers)}" if event.accusers else ""
     return f"{kind} {member.name} incarnation={member.incarnation} {event.reason}{accusers}"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
@@ -14,7 +14,6 @@ from trio_gossip.events import NameConflict
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import clock_of, engine_time, is_leaving, node_of
-from trio_gossip.testing.simulation.runtime import PACKET_REFUSED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +62,7 @@ class _Seen:
     malformed: int = 0
     due: list[tuple[float, str]] = attrs.field(factory=list["tuple[float, str]"])
     """Refusals that the test has announced: when, and the beginning of their counters."""
-    refusals: deque[tuple[float, Address]] = attrs.field(factory=deque["tuple[float, Address]"])
+    refusals: list[tuple[float, Address]] = attrs.field(factory=list["tuple[float, Address]"])
     """Words that nobody listens, which are under way: when they come, and of where."""
     refused: int = 0
     unsure: int = 0
@@ -128,9 +127,8 @@ class StatisticsMatch(Checker):
                 self.wrong(f"{process.name} tells of {event} again after {now - last:.1f} s")
             seen.told[key] = now
 
-    def refused(self, process: Process, address: Address) -> None:
+    def refused(self, process: Process, address: Address, due: float) -> None:
         if process in self._seen:
-            due = self.simulation.schedule.now + PACKET_REFUSED_SECONDS
             self._seen[process].refusals.append((due, address))
 
     def started(self, process: Process) -> None:
@@ -138,15 +136,15 @@ class StatisticsMatch(Checker):
         for seen in self._seen.values():  # somebody listens there now
             kept = [each for each in seen.refusals if each[1] != process.address]
             seen.unsure += len(seen.refusals) - len(kept)
-            seen.refusals = deque(kept)
+            seen.refusals = kept
 
     def _take_refusals(self) -> None:
         """Count what has come by now; of the very moment it is not known if it came already."""
         before = self.simulation.schedule.now - ROUNDING
         for seen in self._seen.values():
-            while seen.refusals and seen.refusals[0][0] < before:
-                seen.refusals.popleft()
-                seen.refused += 1
+            under_way = [each for each in seen.refusals if each[0] >= before]
+            seen.refused += len(seen.refusals) - len(under_way)
+            seen.refusals = under_way
 
     def ended(self, process: Process, how: str) -> None:
         self._take_refusals()  # of others, before the address is free

@@ -7,8 +7,9 @@ N is the number of alive and suspect members that a process counts, itself inclu
 from __future__ import annotations
 
 import math
-import zlib
 from typing import TYPE_CHECKING, Final
+
+from trio_gossip.engine.tally import mark_of
 
 if TYPE_CHECKING:
     from trio_gossip.config import Config
@@ -37,6 +38,12 @@ def transmit_limit(config: Config, n: int) -> int:
         digits += 1
     limit = config.retransmit_mult * digits
     return max(limit, config.transmit_floor) if config.eager_copies else limit
+
+
+def lossy_limit(config: Config, n: int) -> int:
+    """The same for a member to which many probes say that packets get lost."""
+    limit = transmit_limit(config, n)
+    return max(limit, config.lossy_transmit_floor) if config.eager_copies else limit
 
 
 def gossip_pause(config: Config) -> float:
@@ -175,9 +182,9 @@ def heal_seconds(config: Config) -> float:
 
 
 def ring_order(me: str, names: list[str]) -> list[str]:
-    """Members as they follow ``me`` when all stand in a ring by the checksum of their names."""
-    here = zlib.crc32(me.encode())
-    return sorted(names, key=lambda name: ((zlib.crc32(name.encode()) - here) % 2**32, name))
+    """Members as they follow ``me`` when all stand in a ring by the hash of their names."""
+    here = (mark_of(me), me)
+    return sorted(names, key=lambda name: ((mark_of(name), name) < here, mark_of(name), name))
 
 
 def class_of(found: list[int], wanted: int) -> int:

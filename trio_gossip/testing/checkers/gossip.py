@@ -9,7 +9,7 @@ import attrs
 
 from trio_gossip.codec.messages import Alive, Announce, Broadcast, Dead, Ping, Suspect
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.expected import transmit_limit
+from trio_gossip.testing.checkers.expected import lossy_limit, transmit_limit
 from trio_gossip.testing.checkers.inside import (
     active_of,
     engine_time,
@@ -41,7 +41,9 @@ Rumour: TypeAlias = "tuple[object, ...]"
 
 class SendsPerRumour(Checker):
     """A process sends one piece of news at most ``retransmit_mult * ceil(log10(N + 1))`` times
-    (SWIM section 5), N being the most members that it has counted.
+    (SWIM section 5), N being the most members that it has counted; and never more often than the
+    floors that its configuration sets, of which the higher one counts once it was found to lose
+    packets.
 
     What goes directly to one member is not gossip and not counted: an accusation in a ping of
     its target (Lifeguard's buddy system), and a claim at the head of a packet if that may be
@@ -59,6 +61,7 @@ class SendsPerRumour(Checker):
         self._removed: dict[Process, dict[str, float]] = {}
         self._peak: dict[Process, int] = {}
         self._over: dict[Process, int] = {}
+        self._lossy: dict[Process, bool] = {}
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
@@ -80,6 +83,7 @@ class SendsPerRumour(Checker):
         self._removed.pop(process, None)
         self._peak.pop(process, None)
         self._over.pop(process, None)
+        self._lossy.pop(process, None)
 
     def news_sent(
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
@@ -108,7 +112,11 @@ class SendsPerRumour(Checker):
     def _count(self, process: Process, rumour: Rumour) -> None:
         counts = self._sent.setdefault(process, {})
         count = counts[rumour] = counts.get(rumour, 0) + 1
-        limit = transmit_limit(process.config, self._peak.get(process, 1))
+        lossy = self._lossy.get(process, False) or node_of(process).losses.is_lossy
+        self._lossy[process] = lossy
+        limit = (lossy_limit if lossy else transmit_limit)(
+            process.config, self._peak.get(process, 1)
+        )
         over = self._over[process] = self._over.get(process, 0) + (count > limit)
         if count > limit and over > node_of(process).counters.get("repair_told", 0):
             self.wrong(f"{process.name} sent {rumour} {count} times, at most {limit} are allowed")

@@ -85,6 +85,14 @@ def is_verified(process: Process, name: str) -> bool:
     return name in process.engine._parts.returns  # pyright: ignore[reportPrivateUsage]
 
 
+def asks_whether_it_is_back(process: Process, address: Address, tries: int) -> bool:
+    """True when a process asks there for a member that is said to be back, and for the first time
+    or for one up to ``tries``.
+    """
+    asked = process.engine._parts.returns._asked  # pyright: ignore[reportPrivateUsage]
+    return any(each.address == address and each.tries <= tries for each in asked.values())
+
+
 def engine_time(process: Process) -> float:
     """Engine time of the last turn: seconds of its clock, less those for which it stood still.
 

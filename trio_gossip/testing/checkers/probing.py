@@ -10,7 +10,13 @@ import attrs
 from trio_gossip.codec.messages import Alive
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.expected import SLACK_PROBES, walk_probes
-from trio_gossip.testing.checkers.inside import active_of, engine_time, is_leaving, weighs
+from trio_gossip.testing.checkers.inside import (
+    active_of,
+    asks_whether_it_is_back,
+    engine_time,
+    is_leaving,
+    weighs,
+)
 from trio_gossip.testing.checkers.pace import Pace
 
 if TYPE_CHECKING:
@@ -32,6 +38,9 @@ COVERAGE_TICKS: Final = 5
 TAKEOVER_PINGS: Final = 3
 """Pings of an old address when a name has moved."""
 
+RETURN_PINGS: Final = 4
+"""Pings of an address at which a buried name is said to live."""
+
 
 @attrs.define
 class _Window:
@@ -49,9 +58,10 @@ class ProbeRate(Checker):
 
     Counted are pings in windows of eight intervals. Those for others (one for each request), of the
     application (one for each command) and of addresses that a name has left, or is said to have
-    (three for each row that changed, or is not where its member is), may come on top. Two less
-    than one in two healthy intervals is too few. ``scan-rate`` has the same for the detector that
-    weighs evidence.
+    (three for each row that changed, or is not where its member is), may come on top. So may those
+    of an address at which somebody buried is said to be back, up to four for each of them: when
+    nobody is there, no row ever changes. Two less than one in two healthy intervals is too few.
+    ``scan-rate`` has the same for the detector that weighs evidence.
     """
 
     name: ClassVar[str] = "probe-rate"
@@ -65,6 +75,7 @@ class ProbeRate(Checker):
         window = self._windows.get(process)
         if window is not None:
             window.pings += 1
+            window.excess += asks_whether_it_is_back(process, address, RETURN_PINGS)
 
     def request_arrived(self, process: Process, request: IndirectPing, source: Address) -> None:
         window = self._windows.get(process)

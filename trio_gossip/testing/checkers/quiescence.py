@@ -49,10 +49,11 @@ SPLIT_HASTE: Final = 3.0
 class Quiescence(AfterFaults):
     """When nothing changes, only probes and their answers travel, and streams no oftener than
     push/pull and the tries of lost addresses have it (ringpop issue 143: two members exchange
-    their tables for ever). Demanded once all tables have been equal, failed and left members
-    included, with nothing queued, for fifteen seconds. And the queues of all who count three
-    members are empty when no row has changed anywhere for twenty, unless they suspect somebody,
-    whom one more may accuse.
+    their tables for ever). Without summaries, each push/pull is followed by a stream for each plane
+    of state. Demanded once all tables have been equal, failed and left members included, with
+    nothing queued, for fifteen seconds. And the queues of all who count three members are empty
+    when no row has changed anywhere for twenty, unless they suspect somebody, whom one more may
+    accuse.
 
     Not demanded while a command of an application is under way: a change of keys that nobody waits
     for any more gives back its leases a while later, one stream for each member. That commands end
@@ -150,7 +151,9 @@ class Quiescence(AfterFaults):
             config = process.config
             pulls = seconds / push_pull_seconds(config, 1)
             tries = seconds / (0.5 * config.rejoin_interval / SPLIT_HASTE)
-            if dials > 2 + pulls + tries:
+            # Where pings do not compare, each exchange goes on with one of each plane of state.
+            streams = 1 if config.summaries else 1 + len(Plane)
+            if dials > streams * (2 + pulls) + tries:
                 self.wrong(f"{process.name} opened {dials} streams in {seconds:.0f} quiet seconds")
                 self.disturbed()
                 return
@@ -172,7 +175,7 @@ class Quiescence(AfterFaults):
         if any(len(node_of(process).queue) for process in processes) or not self.agree():
             return False
         if any(
-            len({process.state.replica(plane).digest for process in processes}) > 1
+            len({process.state.planes[plane].digest for process in processes}) > 1
             for plane in Plane
         ):
             return False

@@ -10,7 +10,6 @@ from trio_gossip.testing.checkers.base import Checker
 
 if TYPE_CHECKING:
     from trio_gossip.engine import Complete
-    from trio_gossip.services.key_report import KeyAnswer
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
@@ -24,6 +23,11 @@ class KeysChanged(Checker):
 
     Whoever has restarted since the change began is not judged: its former life may have answered,
     with the keys of another file, and the report waits half a minute for the last of all.
+
+    Nor are answers compared with rings when another operator was at work in that time: each member
+    is free for the next change as soon as it has made this one, or was told that it is refused,
+    while the report waits for one that never answers. What was refused has not happened even then.
+    That is not said of ``remove``: another operator may mean the same old key.
     """
 
     name: ClassVar[str] = "keys-changed"
@@ -31,24 +35,44 @@ class KeysChanged(Checker):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._lives: dict[str, int] = {}
+        self._ends: dict[tuple[Process, int], float] = {}
+        """When each command ended."""
 
     def started(self, process: Process) -> None:
         self._lives[process.name] = self._lives.get(process.name, 0) + 1
 
     def completed(self, process: Process, complete: Complete) -> None:
+        asked = process.key_tokens.get(complete.token)
+        if asked is None:
+            return
+        self._ends[process, complete.token] = self.simulation.now
         error, report = complete.error, complete.result
+        alone = not self._others_changed(process, asked)
         if isinstance(error, KeyChangeError):
-            asked = process.key_tokens[complete.token]
-            self._compare(error.report, asked, changed=not error.refused)
+            self._compare(error.report, asked, alone=alone, refused=error.refused)
         elif isinstance(report, KeyReport):
-            asked = process.key_tokens[complete.token]
-            self._compare(report, asked, changed=report.operation != "list")
+            self._compare(report, asked, alone=alone)
 
-    def _compare(self, report: KeyReport, asked: float, *, changed: bool) -> None:
+    def _others_changed(self, operator: Process, since: float) -> bool:
+        """True when a command of another process was under way at some moment since then, or when
+        what one that is gone had asked for could still arrive.
+        """
+        for process in (*self.simulation.graves, *self.simulation.processes.values()):
+            gone_at = process.ended_at + process.config.stream_timeout
+            if process is not operator and any(
+                self._ends.get((process, token), gone_at) >= since for token in process.key_tokens
+            ):
+                return True
+        return False
+
+    def _compare(
+        self, report: KeyReport, asked: float, *, alone: bool, refused: bool = False
+    ) -> None:
         for name, answer in report.answers.items():
             if not answer.keys:
                 continue  # it did not answer
-            if changed and answer.ok and not _is_done(report, answer):
+            changed = not refused and report.operation != "list"
+            if changed and answer.ok and not _is_done(report, answer.keys):
                 self.wrong(f"{name} says {report.operation} is done, and has {answer.keys}")
                 continue
             process = self.simulation.processes.get(name)
@@ -56,18 +80,21 @@ class KeysChanged(Checker):
                 continue
             if self._lives.get(name, 1) > 1 and process.started_at > asked:
                 continue
-            if process.seal.key_ids != answer.keys:
-                self.wrong(f"{name} said {answer.keys}, and has {process.seal.key_ids}")
-            else:
+            ring = process.seal.key_ids
+            if ring == answer.keys:
                 self.ok()
+            elif alone:
+                self.wrong(f"{name} said {answer.keys}, and has {ring}")
+            elif refused and report.operation != "remove" and _is_done(report, ring):
+                self.wrong(f"{name} has {ring}, though {report.operation} was refused")
 
 
-def _is_done(report: KeyReport, answer: KeyAnswer) -> bool:
+def _is_done(report: KeyReport, ring: tuple[str, ...]) -> bool:
     if report.operation == "install":
-        return report.key in answer.keys
+        return report.key in ring
     if report.operation == "use":
-        return report.key == answer.primary
-    return report.key not in answer.keys
+        return report.key == ring[0]
+    return report.key not in ring
 
 
 class KeysShared(Checker):

@@ -50,13 +50,18 @@ class _Past:
     tops: dict[Life, int]
     orders: dict[Slot, tuple[int, str, int, int]]
     deleted: dict[Slot, tuple[int, str, int, int]]
+    """The newest tombstone that each slot ever held."""
+    dead: dict[Slot, None]
+    """Slots that held a tombstone at last."""
 
 
 class StateGoesForward(Checker):
     """The version up to which a process has seen a life never falls, and no slot holds an older
     record than before, by the order of its plane. Looked at once a second.
 
-    A process that forgot a reaped member, or began a new generation, may start over with it.
+    A shared tombstone may be older than one that was collected since: it was written over a value
+    that came late (rule 7 of ``docs/state_rules``), to be newer than that value and no more. And a
+    process that forgot a reaped member, or began a new generation, may start over with it.
     """
 
     name: ClassVar[str] = "state-goes-forward"
@@ -86,10 +91,12 @@ class StateGoesForward(Checker):
         deleted = dict(past.deleted) if past is not None else {}
         if past is not None:
             self._compare(process, replica, past, tops, orders)
-        for slot, held in replica.slots.held.items():
-            if not held.record.is_live:
-                deleted[slot] = orders[slot]
-        self._past[process, plane] = _Past(replica.mark, replica.digest, tops, orders, deleted)
+        dead = dict(replica.slots.tombstones)
+        for slot in dead:
+            deleted[slot] = max(orders[slot], deleted.get(slot, orders[slot]))
+        self._past[process, plane] = _Past(
+            replica.mark, replica.digest, tops, orders, deleted, dead
+        )
 
     def _compare(
         self,
@@ -106,7 +113,9 @@ class StateGoesForward(Checker):
             if tops.get(life, top) < top:
                 self.wrong(f"{where}: version {top} of {life} went back to {tops[life]}")
         for slot, order in past.orders.items():
-            if orders.get(slot, order) < order:
+            both_dead = slot in past.dead and slot in replica.slots.tombstones
+            is_late = both_dead and replica.plane is Plane.SHARED
+            if orders.get(slot, order) < order and not is_late:
                 self.wrong(f"{where}: an older record came back to {slot}")
 
 
@@ -202,8 +211,9 @@ class StateBounded(Checker):
 class StateAgrees(AfterFaults):
     """When faults have ended and nothing is written, two members that count each other where they
     are show the same: the digests of both planes are equal within two walks through the members,
-    the longest wait between two exchanges and five seconds in which neither changes. And members
-    with equal digests, that miss nothing below what they have seen, show the same keys and values.
+    the longest wait between two exchanges and five seconds in which neither changes. In state these
+    are the digests over writers that are active: each member forgets the others in its own time.
+    And members that have seen the same, with no gap in it, show the same keys and values.
 
     Not demanded of members without summaries, nor once packets of strangers were let in.
     """
@@ -232,7 +242,7 @@ class StateAgrees(AfterFaults):
             self._compare(running)
 
     def _look(self, one: Process, other: Process, plane: Plane) -> None:
-        mine, theirs = (each.state.replica(plane).digest for each in (one, other))
+        mine, theirs = (each.state.planes[plane].digest for each in (one, other))
         key = (one, other, plane)
         if mine == theirs or not (_counts(one, other) and _counts(other, one)):
             if self._since.pop(key, None) is not None:

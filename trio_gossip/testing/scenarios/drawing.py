@@ -56,6 +56,10 @@ PACKETS_ONLY_SHARE: Final = 0.5
 STATE_SHARE: Final = 1 / 3
 """Of the scenarios write state."""
 
+TOMBSTONE_SECONDS: Final = (2.0, 3600.0, 5.0, 3600.0, 20.0)
+"""For which deleted keys are remembered there: in most so short that they are collected, also
+before all have heard of it."""
+
 WRITES_DRAWN: Final = (3, 12)
 """Steps that write it, there."""
 
@@ -109,6 +113,9 @@ def random_scenario(
     if trial is not None and profile != "wan" and not is_gentle:
         steps, seconds = trial
     written = _writes(seed, names, seconds)
+    if written:
+        lasting = random.Random(f"tombstones {seed}").choice(TOMBSTONE_SECONDS)
+        config["state_tombstone_time"] = lasting
     steps = tuple(sorted((*steps, *written), key=lambda step: step.at))
     return Scenario(
         seed=seed,

@@ -56,10 +56,19 @@ class Evidence:
             return False
         return host is None or not self._links.is_severed(process.name, host)
 
-    def refuses(self, process: Process, address: Address, now: float) -> bool:
-        """Whether ``process`` hears that its packet to ``address`` found nobody."""
+    def refuse(
+        self, process: Process, address: Address, now: float, *, arrived: bool = False
+    ) -> float | None:
+        """When ``process`` hears that its packet to ``address`` found nobody; None for never.
+
+        Args:
+            process: sent the packet.
+            address: where nobody listens.
+            now: virtual seconds.
+            arrived: the packet is there now; otherwise it leaves now.
+        """
         if not process.config.kernel_evidence or not self.answers(process, address):
-            return False
+            return None
         key = (address, process.address)
         left, since = self._allowance.get(key, (float(REFUSALS_BURST), now))
         left = min(REFUSALS_BURST, left + (now - since))
@@ -67,10 +76,12 @@ class Evidence:
         self._allowance[key] = (left - 1.0 if allowed else left, now)
         if not allowed:
             self._links.injected["refusal_withheld"] += 1
-            return False
+            return None
         host = self._hosts.get(address, str(address))
-        for pair in ((process.name, host), (host, process.name)):
-            loss = self._links.between(*pair).loss
-            if loss and self._rng.random() < loss:
-                return False
-        return True
+        for source, target in ((process.name, host), (host, process.name))[arrived:]:
+            faults = self._links.between(source, target)
+            if faults.loss and self._rng.random() < faults.loss:
+                return None
+            now += self._rng.uniform(*faults.latency)
+            now = max(now, self._links.clogged_until(source, target, now))
+        return now

@@ -47,8 +47,10 @@ class Observer:
     def lost(self, process: Process, data: bytes, address: Address, reason: str) -> None:
         """A packet of ``process`` was lost; in a sealed cluster these are the sealed bytes."""
 
-    def refused(self, process: Process, address: Address) -> None:
-        """A host is about to tell ``process`` that its packet to ``address`` found nobody."""
+    def refused(self, process: Process, address: Address, due: float) -> None:
+        """A host is about to tell ``process`` that its packet to ``address`` found nobody; the
+        word comes at the virtual time ``due``.
+        """
 
     def carried(self, process: Process, data: bytes, address: Address) -> None:
         """A datagram of a sealed cluster left, as links carry it."""

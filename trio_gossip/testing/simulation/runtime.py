@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from trio_gossip.testing.simulation.schedule import Schedule
     from trio_gossip.testing.trace import Trace
 
-PACKET_REFUSED_SECONDS = 0.001
-"""When the word comes back that nobody listens at an address (ICMP on loopback)."""
-
 
 class Runtime:
     """Runs engines against each other. Who lives and dies is decided above it."""
@@ -194,13 +191,14 @@ class Runtime:
         for hook in self.hooks.lost:
             hook(process, data, address, reason)
 
-    def _refuse(self, process: Process, address: Address) -> None:
+    def _refuse(self, process: Process, address: Address, *, arrived: bool = False) -> None:
         """The host of an address where nobody listens tells the sender, if it can and may."""
-        if not self.evidence.refuses(process, address, self.schedule.now):
+        due = self.evidence.refuse(process, address, self.schedule.now, arrived=arrived)
+        if due is None:
             return
         for hook in self.hooks.refused:
-            hook(process, address)
-        self.schedule.after(PACKET_REFUSED_SECONDS, self._refused, process, address)
+            hook(process, address, due)
+        self.schedule.at(due, self._refused, process, address)
 
     def _refused(self, process: Process, address: Address) -> None:
         if address not in self.at:
@@ -211,7 +209,7 @@ class Runtime:
         if not target.running:
             sender = self.at.get(source)
             if sender is not None and target.address not in self.at:
-                self._refuse(sender, target.address)
+                self._refuse(sender, target.address, arrived=True)
             return
         if type(data) is Spoiled and self._is_well_formed(data):
             self.links.injected["checksum"] += 1

@@ -234,7 +234,7 @@ class Simulation(Programs):
         if address in self._runtime.at:
             raise ValueError(f"{self._runtime.at[address].name} listens at {address}")
         seal = self._seal(name)
-        state = self._state()
+        state = self._state(config)
         engine = Engine(
             config,
             address,
@@ -254,10 +254,10 @@ class Simulation(Programs):
             hook(process)
         return process
 
-    def _state(self) -> State:
+    def _state(self, config: Config) -> State:
         """Versioned state of one life, by the wall clock as it is at its start."""
         offset = self.wall_offset
-        return State(lambda: int(1000 * (WALL_CLOCK + self.now + offset)))
+        return State.of(config, lambda: int(1000 * (WALL_CLOCK + self.now + offset)))
 
     def _seal(self, name: str) -> NodeSeal | None:
         """What seals for the next life of a member; its chance is that life's own."""
