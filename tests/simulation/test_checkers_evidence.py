@@ -14,6 +14,9 @@ from trio_gossip.testing.scenarios.scenario import Scenario
 
 MUTANTS = {mutant.name: mutant for mutant in CATALOGUE}
 
+JUDGE = "n06"
+"""The member before ``n03`` in the ring, which finds out first."""
+
 KILLED = (Step(at=6.0, kind="crash", names=("n03",)),)
 HOST_GONE = (Step(at=6.0, kind="host-gone", names=("n03",)),)
 STALL = (Step(at=1.0, kind="stall", names=("n02",), seconds=8.5),)
@@ -22,11 +25,39 @@ CUT_OFF = (Step(at=1.0, kind="isolated", names=("n02",), seconds=30.0),)
 DEAF = (Step(at=1.0, kind="deaf", names=("n02",), seconds=40.0),)
 HALVES = (Step(at=1.0, kind="halves", names=("n00", "n01", "n02"), seconds=40.0),)
 LIES = (Step(at=1.0, kind="false-words", names=("n02",), amount=40.0, seconds=20.0),)
-LOSSES = (Step(at=1.0, kind="heavy-loss", amount=0.4, seconds=30.0),)
+LIES_OF_THE_DEAD = (
+    Step(at=1.0, kind="crash", names=("n03",)),
+    Step(at=6.0, kind="false-words", names=("n02",), amount=60.0, seconds=20.0),
+)
+LIES_OF_THE_DUMB = (
+    *(Step(at=1.0, kind="stall", names=(f"n0{n}",), seconds=9.0) for n in (3, 4, 5)),
+    Step(at=1.5, kind="false-words", names=("n02",), amount=100.0, seconds=6.0),
+)
+HOSTS_GONE = (
+    Step(at=6.0, kind="host-gone", names=("n03",)),
+    Step(at=20.0, kind="host-gone", names=("n05",)),
+)
+PAUSED_JUDGES = (
+    Step(at=6.0, kind="host-gone", names=("n03",)),
+    *(
+        Step(at=10.2, kind="pause", names=(f"n0{n}",), seconds=0.9)
+        for n in (0, 1, 2, 4, 5, 6, 7, 8)
+    ),
+)
+CUT_OFF_JUDGE = (
+    Step(at=6.0, kind="host-gone", names=("n03",)),
+    Step(at=9.2, kind="isolated", names=(JUDGE,), seconds=20.0),
+)
+CUT_OFF_EARLY = (
+    Step(at=6.0, kind="host-gone", names=("n03",)),
+    Step(at=7.4, kind="isolated", names=(JUDGE,), seconds=20.0),
+)
+LONG_CUT_OFF = (Step(at=1.0, kind="isolated", names=("n02",), seconds=90.0),)
 """What happens to a cluster of nine, each by a name that the table below uses."""
 
 SHOWN = (
     ("the-ring-does-not-turn", "ring-kept", KILLED),
+    ("the-ring-does-not-turn", "scan-rate", KILLED),
     ("the-ring-asks-whom-it-finds", "ring-kept", KILLED),
     ("the-ring-does-not-close", "ring-kept", KILLED),
     ("loops-tick-twice", "scan-rate", KILLED),
@@ -50,14 +81,38 @@ SHOWN = (
     ("nothing-is-private", "quiet-kept", SHORT),
     ("private-suspects-are-told", "quiet-kept", SHORT),
     ("testimony-is-told-for-ever", "sends-per-rumour", HOST_GONE),
+    ("no-helper-is-found", "stages-kept", HOSTS_GONE),
+    ("the-same-helpers-again", "stages-kept", CUT_OFF),
+    ("a-nack-confirms-nothing", "testimony-heard", HOST_GONE),
+    ("a-bad-ear-does-not-wait", "verdict-time", LONG_CUT_OFF),
+    ("any-age-is-believed", "verdict-time", LIES_OF_THE_DUMB),
+    ("no-time-to-refute", "verdict-time", LIES_OF_THE_DUMB),
+    ("the-dead-accuse", "claims-weighed", LIES_OF_THE_DEAD),
+    ("who-stood-still-judges-at-once", "final-ping", PAUSED_JUDGES),
+    ("who-is-cut-off-judges-others", "final-ping", CUT_OFF_JUDGE),
+    ("unconfirmed-suspicions-are-told", "quiet-kept", CUT_OFF_EARLY),
+    ("private-suspects-are-forgotten", "timers-kept", CUT_OFF_EARLY),
+    ("a-public-suspect-is-let-go", "claim-order", STALL),
+    ("further-findings-say-nothing", "gone-is-known", KILLED),
 )
+
+FEW_HELPERS = (("one-refusal-is-enough", "quiet-kept", KILLED, 0),)
+"""The same where so many helpers are asked."""
 
 PROVED = {checker for _, checker, _ in SHOWN} | {"buried-comes-back"}
 
 
-@pytest.mark.parametrize(("bug", "checker", "steps"), SHOWN)
-def test_a_seeded_bug_of_the_detector_is_noticed_and_nothing_without_it(bug, checker, steps):
-    scenario = Scenario(seed=3, nodes=9, seconds=45.0, steps=steps)
+def cases():
+    for bug, checker, steps in SHOWN:
+        yield pytest.param(bug, checker, steps, 3, id=f"{checker}-{bug}")
+    for bug, checker, steps, helpers in FEW_HELPERS:
+        yield pytest.param(bug, checker, steps, helpers, id=f"{checker}-{bug}")
+
+
+@pytest.mark.parametrize(("bug", "checker", "steps", "helpers"), list(cases()))
+def test_a_seeded_bug_of_the_detector_is_noticed(bug, checker, steps, helpers):
+    seconds = max(45.0, *(step.at + step.seconds for step in steps))
+    scenario = Scenario(seed=3, nodes=9, seconds=seconds, steps=steps, config={"helpers": helpers})
     checkers = [BY_NAME[checker]]
     assert not play(scenario, checkers=checkers).violations
     with MUTANTS[bug].applied():

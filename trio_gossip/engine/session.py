@@ -67,3 +67,4 @@ class Exchange:
     accepted: bool
     names: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     detail: str = attrs.field(default="", kw_only=True)
+    connected: bool = attrs.field(default=False, kw_only=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zlib import crc32
-
 from tests.simulation.mutants.catalogue import mutant
 from tests.simulation.mutants.patching import Patch
 from trio_gossip.engine import attempts
@@ -12,9 +10,10 @@ from trio_gossip.engine.attempts import Attempts
 from trio_gossip.engine.interview import Interview
 from trio_gossip.engine.node import Node
 from trio_gossip.engine.relay import Relay
-from trio_gossip.engine.ring import Ring
 from trio_gossip.engine.scanner import Scanner
 from trio_gossip.engine.streams import Streams
+from trio_gossip.engine.successors import Successors
+from trio_gossip.engine.tally import mark_of
 from trio_gossip.failures import Evidence
 
 
@@ -26,10 +25,10 @@ from trio_gossip.failures import Evidence
 def the_ring_does_not_turn(patch: Patch) -> None:
     """Nobody asks the member behind it: the wait for the first suspicion has no bound."""
 
-    def nearest(original, self, wanted):
-        return None
+    def near(original, self, entry):
+        return False
 
-    patch.wrap(Ring, "next", nearest)
+    patch.wrap(Scanner, "_near", near)
 
 
 @mutant(
@@ -38,13 +37,13 @@ def the_ring_does_not_turn(patch: Patch) -> None:
     why="slip: any member will do, so that some are asked by many and some by nobody",
 )
 def the_ring_asks_whom_it_finds(patch: Patch) -> None:
-    """The ring goes by the names instead of their hashes, from the beginning for everybody."""
+    """The circle goes by the names instead of their hashes, from the beginning for everybody."""
 
-    def nearest(original, self, wanted):
-        rows = sorted(self._node.table, key=lambda entry: entry.member.name)
-        return next(filter(wanted, rows), None)
+    def following(original, self):
+        names = sorted(entry.member.name for entry in self._node.table)
+        return [name for name in names if name != self._node.name]
 
-    patch.wrap(Ring, "next", nearest)
+    patch.wrap(Successors, "_following", following)
 
 
 @mutant(
@@ -53,14 +52,14 @@ def the_ring_asks_whom_it_finds(patch: Patch) -> None:
     why="slip: who has the last place in the order has nobody behind it",
 )
 def the_ring_does_not_close(patch: Patch) -> None:
-    """The order of the ring ends instead of beginning anew."""
+    """The circle ends instead of beginning anew."""
 
-    def successors(original, self):
+    def following(original, self):
         names = original(self)
-        mine = crc32(self._node.name.encode())
-        return [name for name in names if crc32(name.encode()) > mine]
+        mine = mark_of(self._node.name)
+        return [name for name in names if mark_of(name) > mine]
 
-    patch.wrap(Ring, "_successors", successors)
+    patch.wrap(Successors, "_following", following)
 
 
 @mutant(
@@ -232,7 +231,7 @@ def each_nack_is_a_refusal(patch: Patch) -> None:
 
 @mutant(
     "a-nack-confirms-nothing",
-    check=("gone-is-known",),
+    check=("testimony-heard",),
     why="slip: nacks are for our own health, as in Lifeguard; a third of the gain is in them",
 )
 def a_nack_confirms_nothing(patch: Patch) -> None:

@@ -6,7 +6,7 @@ import math
 
 from tests.simulation.mutants.catalogue import mutant
 from tests.simulation.mutants.patching import Patch
-from trio_gossip.engine import graded, recheck
+from trio_gossip.engine import graded
 from trio_gossip.engine.graded import GradedSuspicion
 from trio_gossip.engine.guard import Guard
 from trio_gossip.engine.inquiry import Inquiry
@@ -58,21 +58,6 @@ def a_bad_ear_does_not_wait(patch: Patch) -> None:
         return original(self, config, 0)
 
     patch.wrap(GradedSuspicion, "duration", duration)
-
-
-@mutant(
-    "accusations-are-counted-as-confirmations",
-    check=("verdict-time",),
-    why="slip: off by one: the first accuser confirms itself",
-    needs=("loss",),
-)
-def accusations_are_counted_as_confirmations(patch: Patch) -> None:
-    """One helper less is needed for the shortest time."""
-
-    def confirmations(original, self):
-        return len(self.found)
-
-    patch.wrap(GradedSuspicion, "confirmations", confirmations)
 
 
 @mutant(
@@ -244,14 +229,19 @@ def unconfirmed_suspicions_are_told(patch: Patch) -> None:
 
 
 @mutant(
-    "private-for-ever",
-    check=("quiet-kept",),
-    why="slip: a number too large",
+    "private-suspects-are-forgotten",
+    check=("timers-kept",),
+    why="slip: the next try is counted and not scheduled",
     needs=("partition",),
 )
-def private_for_ever(patch: Patch) -> None:
-    """What nobody confirms is neither told nor let go."""
-    patch.value(recheck, "RECHECKS", 1000)
+def private_suspects_are_forgotten(patch: Patch) -> None:
+    """What nobody confirms at first is neither told nor let go."""
+
+    def unconfirmed(original, self, name, suspicion):
+        original(self, name, suspicion)
+        self._node.timers.cancel(("suspicion", name))
+
+    patch.wrap(Recheck, "_unconfirmed", unconfirmed)
 
 
 @mutant(
@@ -306,13 +296,12 @@ def testimony_is_told_for_ever(patch: Patch) -> None:
 
 
 @mutant(
-    "a-second-refusal-is-no-news",
-    check=("verdict-time", "gone-is-known"),
-    why="slip: the time may only become shorter by confirmations",
-    needs=("pause",),
+    "further-findings-say-nothing",
+    check=("gone-is-known",),
+    why="slip: only who accuses first says what it found",
 )
-def a_second_refusal_is_no_news(patch: Patch) -> None:
-    """What an accuser finds later is not taken."""
+def further_findings_say_nothing(patch: Patch) -> None:
+    """Accusers confirm that a member is silent, and never that it is gone."""
 
     def testify(original, self, name, evidence):
         if name in self.found:

@@ -135,6 +135,12 @@ def is_open_stream(process: Process, exchange: int) -> bool:
     return streams.find(exchange) is not None
 
 
+def trusted_at(process: Process) -> float:
+    """Engine time from which the findings of a process count although it is cut off."""
+    config = process.config
+    return node_of(process).guard.isolated_since + config.max_factor * config.floor_silent
+
+
 def held_records_of(process: Process) -> int:
     """Records of peers' tables that an engine holds and has not merged yet."""
     return process.engine._parts.sync.held  # pyright: ignore[reportPrivateUsage]

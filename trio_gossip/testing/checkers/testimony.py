@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import attrs
 
 from trio_gossip.codec.messages import IndirectPing, Nack, Ping, Suspect
-from trio_gossip.events import MemberFailed
+from trio_gossip.events import MemberFailed, MemberSuspected, Reason
 from trio_gossip.failures import Evidence
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
@@ -20,6 +20,7 @@ from trio_gossip.testing.checkers.inside import (
     is_isolated,
     is_private,
     node_of,
+    trusted_at,
     weighs,
 )
 from trio_gossip.testing.checkers.wire import INDIRECT_PING, first_code, messages_of
@@ -46,6 +47,9 @@ CONFIRMATIONS: Final = 2
 
 RECHECKS: Final = 3
 """Times that helpers are asked about a private suspect."""
+
+HELPERS_FEW: Final = 3
+"""Helpers whose findings fit into one suspicion, with that of their requester."""
 
 FEW: Final = 3
 """Alive rows, the process itself among them, with which there is a helper to be asked."""
@@ -92,6 +96,8 @@ class TestimonyHeard(Checker):
     arrived, or in the nack of a helper that was asked (``docs/detector``). What the process itself
     found can be: a host refuses only where nobody listens, and accepts only where somebody did.
 
+    And helpers whose nacks have just come are named, since they confirm it.
+
     A helper's nack counts for the suspicions that the process has in the following turns. What
     the process found itself is not judged once dials were refused by chance, nor of a member that
     lived at its address for a part of the suspicion only. Nothing is, once strangers have spoken.
@@ -103,6 +109,7 @@ class TestimonyHeard(Checker):
         super().__init__(simulation, findings)
         self._helpers = Helpers()
         self._heard: dict[Process, dict[str, dict[str, int]]] = {}
+        self._nacks: dict[tuple[Process, str], dict[str, float]] = {}
 
     def _note(self, process: Process, name: str, accuser: str, evidence: int) -> None:
         heard = self._heard.setdefault(process, {}).setdefault(name, {})
@@ -126,6 +133,7 @@ class TestimonyHeard(Checker):
     def arrived(self, process: Process, data: bytes, source: Address) -> None:
         for name, helper, evidence in self._helpers.said(process, data, source):
             self._note(process, name, helper, evidence)
+            self._nacks.setdefault((process, name), {})[helper] = engine_time(process)
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
@@ -140,9 +148,26 @@ class TestimonyHeard(Checker):
             self._heard.get(process, {}).pop(name, None)
 
     def event(self, process: Process, event: Event) -> None:
+        if type(event) is MemberSuspected and weighs(process) and event.tried:
+            self._named(process, event)
         if type(event) is MemberFailed and weighs(process):
             for accuser, evidence in event.testimony:
                 self._judge(process, event.member.name, accuser, int(evidence), None)
+
+    def _named(self, process: Process, event: MemberSuspected) -> None:
+        """Helpers that were not answered just now are among the accusers: they confirm it."""
+        if process.config.helpers > HELPERS_FEW or event.reason is not Reason.PROBE_FAILED:
+            return
+        since = engine_time(process) - process.config.rto_floor
+        nacks = self._nacks.get((process, event.member.name), {})
+        missing = [
+            name for name, time in nacks.items() if time >= since and name not in event.accusers
+        ]
+        if missing:
+            who = ", ".join(missing)
+            self.wrong(f"{process.name} suspects {event.member.name}, and does not name {who}")
+        else:
+            self.ok()
 
     def tick(self) -> None:
         for process in self.simulation.processes.values():
@@ -193,6 +218,8 @@ class TestimonyHeard(Checker):
     def ended(self, process: Process, how: str) -> None:
         self._helpers.ended(process)
         self._heard.pop(process, None)
+        for key in [key for key in self._nacks if key[0] is process]:
+            del self._nacks[key]
 
 
 @attrs.define
@@ -211,7 +238,7 @@ class QuietKept(Checker):
     say that its process is gone (one where no third member is). And it ends soon: it is told, or
     let go.
 
-    No helper is needed where there is none, and none by a process that takes itself for cut off.
+    No helper is needed where there is none, and none by a process that has been cut off for long.
     What is told is not older than the quiet time and four longest timeouts. In engine time.
     """
 
@@ -267,11 +294,18 @@ class QuietKept(Checker):
                 self._judge_ping(process, messages, private[message.name], message)
                 continue
             held = private.pop(message.name)
-            fault = self._fault(process, message, held)
-            if fault:
-                self.wrong(f"{process.name} tells that it suspects {message.name}, {fault}")
+            oldest = age_max(process.config) + ROUNDING
+            case = graded_of(process).get(message.name)
+            if message.incarnation != held.incarnation:
+                continue
+            if (
+                case is not None
+                and message.age / 1000 > oldest + engine_time(process) - case.received
+            ):
+                age = message.age / 1000
+                self.wrong(f"{process.name} suspects {message.name} for {age:.3f} s, too long")
             else:
-                self.ok()
+                self._judge(process, message.name, held)
 
     def _judge_ping(
         self, process: Process, messages: Sequence[Message], held: _Private, claim: Suspect
@@ -282,24 +316,30 @@ class QuietKept(Checker):
         if pinged and claim.incarnation == held.incarnation and not held.heard:
             self.wrong(f"{process.name} tells {claim.name} of a suspicion that is private")
 
-    def _fault(self, process: Process, message: Suspect, held: _Private) -> str:
-        config, now = process.config, engine_time(process)
-        if held.heard or message.incarnation != held.incarnation:
+    def _judge(self, process: Process, name: str, held: _Private) -> None:
+        fault = self._fault(process, name, held)
+        if fault:
+            self.wrong(f"{process.name} lets others know that it suspects {name}, {fault}")
+        else:
+            self.ok()
+
+    def _fault(self, process: Process, name: str, held: _Private) -> str:
+        config = process.config
+        case = graded_of(process).get(name)
+        if held.heard:
             return ""
-        case = graded_of(process).get(message.name)
-        if case is None:
-            return "and does not"
-        oldest = age_max(config) + now - case.received
-        if message.age / 1000 > oldest + ROUNDING:
-            return f"for {message.age / 1000:.3f} s, longer than anybody may"
+        if case is None or case.private:
+            return "which is private"
         if class_of([int(found) for found in case.found.values()], case.wanted) == 2:
             return ""
         quiet_until = held.began + config.quiet
-        if now < quiet_until - ROUNDING:
-            return f"after {now - held.began:.3f} s"
+        if case.received < quiet_until - ROUNDING:
+            return f"after {case.received - held.began:.3f} s"
         states = [member.state for member in process.engine.members()]
-        alone = states.count(MemberState.ALIVE) < FEW - 1 or is_isolated(process)
-        if not alone and not any(time >= quiet_until - ROUNDING for time in held.nacks):
+        alone = not config.helpers or states.count(MemberState.ALIVE) < FEW - 1
+        if alone or (is_isolated(process) and engine_time(process) >= trusted_at(process)):
+            return ""
+        if not any(time >= quiet_until - ROUNDING for time in held.nacks):
             return "and nobody has confirmed it"
         return ""
 
@@ -314,6 +354,10 @@ class QuietKept(Checker):
                 lasted = now - private.pop(name).began
                 if is_private(process, name):
                     self.wrong(f"{process.name} suspects {name} in private, for {lasted:.1f} s")
+            for name in [each for each in private if not is_private(process, each)]:
+                held = private.pop(name)
+                if name in graded_of(process):
+                    self._judge(process, name, held)
 
     def ended(self, process: Process, how: str) -> None:
         self._helpers.ended(process)

@@ -22,6 +22,7 @@ from trio_gossip.testing.checkers.inside import (
     is_isolated,
     is_private,
     node_of,
+    trusted_at,
     weighs,
 )
 from trio_gossip.testing.checkers.wire import PING, first_code, messages_of
@@ -212,12 +213,6 @@ def _slack(process: Process) -> float:
     return asked + waited + config.stall_threshold + 1.0
 
 
-def _trusted_at(process: Process) -> float:
-    """Engine time from which the findings of a process that is cut off count all the same."""
-    config = process.config
-    return node_of(process).guard.isolated_since + config.max_factor * config.floor_silent
-
-
 class FinalPing(Checker):
     """Nobody is declared failed by evidence without a last ping that tells the suspect of the
     accusation, to which it had at least ``rto_floor`` seconds to answer, and did not. Any answer
@@ -295,7 +290,7 @@ class FinalPing(Checker):
             self.wrong(f"{who}, which had answered the last ping")
         elif now < self._stalls(process) - ROUNDING:
             self.wrong(f"{who} right after it stood still itself")
-        elif is_isolated(process) and now < _trusted_at(process) - ROUNDING:
+        elif is_isolated(process) and now < trusted_at(process) - ROUNDING:
             self.wrong(f"{who}, and takes itself for cut off")
         else:
             self.ok()

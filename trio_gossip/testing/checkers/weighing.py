@@ -62,8 +62,9 @@ class ClaimsWeighed(Checker):
     nobody else lives at a process's own address.
 
     With the detector that weighs evidence an accusation has several accusers, of which none counts
-    that is failed or left here, is the accused, or is the process itself; nor a further one that is
-    unknown. One without any that counts changes nothing, and those that do not are not noted.
+    that is failed or left here, is the accused, or is the process itself; nor one that is unknown,
+    unless it begins the suspicion. One without any that counts changes nothing, and those that do
+    not are not noted.
 
     Only the first claim of a packet about each member is judged.
     """
@@ -181,10 +182,12 @@ def _accusers(process: Process, name: str) -> tuple[str, ...]:
 def _credible(process: Process, claim: Suspect) -> frozenset[str]:
     """The accusers in an accusation whose word counts here."""
     names = {name for name, _ in claim.others} | {claim.accuser}
+    held = graded_of(process).get(claim.name)
+    begins = held is None or held.incarnation != claim.incarnation
     counting: set[str] = set()
     for name in names - {claim.name, process.name}:
         row = process.engine.member(name)
-        if row.is_active if row is not None else name == claim.accuser:
+        if row.is_active if row is not None else begins and name == claim.accuser:
             counting.add(name)
     return frozenset(counting)
 
