@@ -94,7 +94,10 @@ class ScanRate(Checker):
             if not weighs(process):
                 continue
             window = self._windows.get(process)
-            if is_leaving(process) or window is None:
+            if is_leaving(process):
+                self._windows.pop(process, None)  # it may come back, and begin anew
+                continue
+            if window is None:
                 self._begin(process)
                 continue
             window.few |= _alive(process) < ENOUGH

@@ -334,7 +334,11 @@ class HealthWeighed(Checker):
             return {0}
         if found.nacks:
             return {-1} if all(found.stage.values()) else {0}
-        present = any(other.address == target for other in self.simulation.processes.values())
+        since = self.simulation.now - HEALTH_STRETCH * attempt_seconds(process.config)
+        present = any(
+            other.address == target and other.started_at < since
+            for other in self.simulation.processes.values()
+        )
         refusable = not present or self.simulation.injected["dial_refuse"] > 0
         return {0, 1} if refusable else {1}
 
