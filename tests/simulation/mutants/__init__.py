@@ -15,10 +15,12 @@ from tests.simulation.mutants import (
     refutation,
     relaying,
     reporting,
+    scanning,
     suspicion,
     table,
     takeover,
     trust,
+    verdicts,
     wire,
 )
 from tests.simulation.mutants.catalogue import CATALOGUE, NEEDS, POINTS, Mutant
@@ -30,6 +32,8 @@ THEMES = (
     suspicion,
     probing,
     relaying,
+    scanning,
+    verdicts,
     queues,
     broadcasts,
     exchanges,

@@ -72,6 +72,12 @@ class Mutant:
     point: int | None
     plant: Callable[[Patch], None] = attrs.field(repr=False)
 
+    @property
+    def detectors(self) -> tuple[str, str]:
+        """The rules with which it may show, the likelier ones first."""
+        of_evidence = self.theme in ("scanning", "verdicts")
+        return ("evidence", "memberlist") if of_evidence else ("memberlist", "evidence")
+
     @contextmanager
     def applied(self) -> Iterator[Patch]:
         """Plant the bug for as long as the context lasts. Contexts may be nested."""

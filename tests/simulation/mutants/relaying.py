@@ -24,7 +24,7 @@ from trio_gossip.members import MemberState
 def the_target_may_help(patch: Patch) -> None:
     """The silent member itself is asked to ping the silent member."""
 
-    def peers(original, self, count, *, besides=None):
+    def peers(original, self, count, *, besides=None, after=()):
         return original(self, count)
 
     patch.wrap(Node, "peers", peers)
@@ -39,7 +39,7 @@ def the_target_may_help(patch: Patch) -> None:
 def two_names_are_two_helpers(patch: Patch) -> None:
     """Helpers and peers are told apart by name, not by address."""
 
-    def peers(original, self, count, *, besides=None):
+    def peers(original, self, count, *, besides=None, after=()):
         def wanted(entry):
             member = entry.member
             is_target = besides is not None and member.name == besides.name

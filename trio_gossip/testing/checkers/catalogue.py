@@ -55,6 +55,7 @@ from trio_gossip.testing.checkers.packets import (
 )
 from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, NewsIsQueued
 from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
+from trio_gossip.testing.checkers.privacy import QuietKept
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
 from trio_gossip.testing.checkers.promises import (
     BuriedComesBack,
@@ -87,7 +88,7 @@ from trio_gossip.testing.checkers.telling import (
     ReapTime,
     VersionsWithoutGap,
 )
-from trio_gossip.testing.checkers.testimony import QuietKept, TestimonyHeard
+from trio_gossip.testing.checkers.testimony import TestimonyHeard
 from trio_gossip.testing.checkers.verdicts import FinalPing, VerdictTime
 from trio_gossip.testing.checkers.weighing import AliveIsHeard, ClaimsWeighed
 from trio_gossip.testing.checkers.wire import (

@@ -74,8 +74,10 @@ def is_relayed(process: Process, sequence: int) -> bool:
 
 
 def is_isolated(process: Process) -> bool:
-    """True while a process takes itself for cut off."""
-    return node_of(process).guard.isolated
+    """True while a process should take itself for cut off: by the silent rounds that it counts."""
+    guard = node_of(process).guard
+    rounds = guard._silent_rounds  # pyright: ignore[reportPrivateUsage]
+    return rounds >= process.config.isolate_after
 
 
 def is_verified(process: Process, name: str) -> bool:
@@ -131,6 +133,12 @@ def is_open_stream(process: Process, exchange: int) -> bool:
     """True while an engine has a stream of this number."""
     streams = process.engine._parts.streams  # pyright: ignore[reportPrivateUsage]
     return streams.find(exchange) is not None
+
+
+def trusted_at(process: Process) -> float:
+    """Engine time from which the findings of a process count although it is cut off."""
+    config = process.config
+    return node_of(process).guard.isolated_since + config.max_factor * config.floor_silent
 
 
 def held_records_of(process: Process) -> int:
