@@ -70,6 +70,12 @@ class Story:
             self.simulation.do("a", "broadcast", sealed(b"%d" % number, 400))
         self.simulation.run(10.0)
 
+    def letters(self):
+        """Broadcasts that fit no packet."""
+        for name in "abc":
+            self.simulation.do(name, "broadcast", sealed(b"letter", 5000))
+        self.simulation.run(1.0)
+
     def ends(self):
         """A crash, a leave, and a return at another address before the crash was noticed."""
         simulation = self.simulation
@@ -124,6 +130,7 @@ class Story:
         self.form()
         self.work()
         self.flood()
+        self.letters()
         self.ends()
         self.isolate()
         self.split()

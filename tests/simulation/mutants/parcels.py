@@ -66,7 +66,7 @@ def a_parcel_is_sent_without_being_kept(patch: Patch) -> None:
 
 @mutant(
     "what-was-fetched-is-not-kept",
-    check=("announced-is-given", "announced-to-all"),
+    check=("announced-is-held", "announced-to-all"),
     why="slip: who has delivered it announces it, and has nothing to give",
     needs=("long broadcasts",),
 )

@@ -38,7 +38,9 @@ from trio_gossip.testing.checkers.incarnations import (
     OneContent,
     OwnIncarnation,
 )
+from trio_gossip.testing.checkers.keeping import SharedKeysStay, StateOfMembers
 from trio_gossip.testing.checkers.lanes import LanesShare
+from trio_gossip.testing.checkers.letters import AnnouncedIsHeld, AnnouncedToAll
 from trio_gossip.testing.checkers.life import FirstIncarnation, NoOwnDeath, Refutation
 from trio_gossip.testing.checkers.outcomes import (
     ArrivedIsDelivered,
@@ -54,6 +56,7 @@ from trio_gossip.testing.checkers.packets import (
     WellFormed,
 )
 from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, NewsIsQueued
+from trio_gossip.testing.checkers.pausing import NewsIsHot, NewsIsPaced
 from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
 from trio_gossip.testing.checkers.quiescence import Quiescence
@@ -142,11 +145,17 @@ ALL: Final[tuple[type[Checker], ...]] = (
     StateOwn,
     StateBounded,
     StateAgrees,
+    StateOfMembers,
+    SharedKeysStay,
     SendsPerRumour,
     SendsEnough,
     LanesShare,
     BroadcastOnce,
     BroadcastToAll,
+    AnnouncedToAll,
+    AnnouncedIsHeld,
+    NewsIsPaced,
+    NewsIsHot,
     ReliableDelivery,
     VersionsWithoutGap,
     LegalTransitions,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trio_gossip.engine.parcels import _mark  # pyright: ignore[reportPrivateUsage]
+
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
+    from trio_gossip.codec.messages import Announce
     from trio_gossip.engine.clock import StallClock
     from trio_gossip.engine.node import Node
     from trio_gossip.engine.suspicion import Suspicion
@@ -80,6 +83,12 @@ def held_records_of(process: Process) -> int:
 def held_bytes_of(process: Process) -> int:
     """Bytes of reliable messages that an engine holds and has not delivered yet."""
     return process.engine._parts.mail.held  # pyright: ignore[reportPrivateUsage]
+
+
+def holds_letter(process: Process, announcement: Announce) -> bool:
+    """True while an engine has the long broadcast that is announced so, for those who ask."""
+    parcels = process.engine._parts.mail.parcels  # pyright: ignore[reportPrivateUsage]
+    return _mark(announcement) in parcels._held  # pyright: ignore[reportPrivateUsage]
 
 
 def is_queued(process: Process, name: str) -> bool:
