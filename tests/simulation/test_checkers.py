@@ -21,6 +21,9 @@ STRANGER = Address("stranger", 7946)
 EXCUSED_SECONDS = 60.0
 CALM_SECONDS = 115.0
 
+OF_FULL_QUEUES = {"drops-the-most-told"}
+"""Where broadcasts are dropped, it is not judged whether they reach all: see test_checkers_pace."""
+
 
 class Story:
     """The same run for every checker: a cluster of ten with a bit of everything.
@@ -170,7 +173,7 @@ def test_a_correct_cluster_troubles_no_checker_and_gives_each_something_to_check
     ask_as_a_stranger(story.simulation, "a")
     assert [str(violation) for violation in findings.violations] == []
     assert not findings.counts
-    assert set(findings.idle()) == OF_SEALED
+    assert set(findings.idle()) == OF_SEALED | OF_FULL_QUEUES
 
 
 @pytest.mark.parametrize("seed", range(4))

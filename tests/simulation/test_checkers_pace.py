@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
+from tests.simulation.test_checkers import Story
 from tests.simulation.test_checkers_proofs import after, breaking, nothing, notices, patch
+from trio_gossip.engine import node
+from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.pacing import Pace
 from trio_gossip.engine.parcels import Parcels
+from trio_gossip.engine.rejoin import Rejoin
 from trio_gossip.engine.relay import Relay
+from trio_gossip.testing import Simulation
+from trio_gossip.testing.checkers.pausing import DropsTheMostTold
 
 breaks, CASES = breaking()
+
+PROVED = ("drops-the-most-told",)
+"""It has tests of its own here: the story fills no queue."""
 
 
 # -- long broadcasts --------------------------------------------------------------------
@@ -51,6 +61,92 @@ def no_gaps(monkeypatch):
 def no_eager_copies(monkeypatch):
     monkeypatch.setattr(Pace, "gap", lambda self, sent: self.gaps[0] if sent else 0.0)
     return "form work work rest"
+
+
+def with_settings(monkeypatch, **changes):
+    """All members of the story have other settings."""
+
+    def make(original):
+        return lambda self, name, **others: original(self, name, **changes, **others)
+
+    patch(monkeypatch, Simulation, "start", make)
+
+
+@breaks("rounds-are-small")
+def a_round_goes_to_everybody(monkeypatch):
+    def make(original):
+        return lambda config, n: attrs.evolve(original(config, n), packets=100)
+
+    patch(monkeypatch, node, "pace_for", make)
+    with_settings(monkeypatch, eager_copies=0)
+    return "form flood rest"
+
+
+def crowded(monkeypatch):
+    """What a checker says of a member whose queue is full of what it has told, and gets more."""
+    story = Story(DropsTheMostTold)
+    with_settings(monkeypatch, broadcast_queue_max=8)
+    story.form()
+    for number in range(14):
+        story.simulation.do("a", "broadcast", b"%d" % number)
+        if number == 5:
+            story.simulation.run(0.02)
+    return story.findings
+
+
+def test_a_full_queue_that_drops_what_was_told_most_is_no_reason_to_object(monkeypatch):
+    findings = crowded(monkeypatch)
+    assert findings.checked["drops-the-most-told"] >= 4
+    assert not findings.violations
+
+
+def test_a_full_queue_that_drops_the_newest_is_noticed(monkeypatch):
+    def drop(lane):
+        sent = next(at for at, level in enumerate(lane._levels) if level)
+        lane._remove(sent, next(reversed(lane._levels[sent])))
+
+    monkeypatch.setattr(Lane, "_drop", drop)
+    assert crowded(monkeypatch).counts["drops-the-most-told"]
+
+
+# -- the search for lost members --------------------------------------------------------
+
+
+@breaks("tries-are-few")
+def everybody_tries(monkeypatch):
+    class Certain:
+        def __init__(self, rng):
+            self.rng = rng
+            self.drawn = 0
+
+        def random(self):
+            self.drawn += 1
+            found = self.rng.random()
+            return 0.0 if self.drawn == 2 else found
+
+    def make(original):
+        def tick(self):
+            rng, self._node.rng = self._node.rng, Certain(self._node.rng)
+            original(self)
+            self._node.rng = rng
+
+        return tick
+
+    patch(monkeypatch, Rejoin, "tick", make)
+    return "form ends time time time time rest"
+
+
+@breaks("tries-are-few")
+def who_left_is_sought(monkeypatch):
+    def make(original):
+        def lost(self):
+            left = [each.member for each in self._node.table if not each.member.is_active]
+            return original(self) + [(member.address, member.name) for member in left]
+
+        return lost
+
+    patch(monkeypatch, Rejoin, "lost", make)
+    return "form ends time time rest"
 
 
 # -- helpers ----------------------------------------------------------------------------

@@ -56,13 +56,19 @@ from trio_gossip.testing.checkers.packets import (
     WellFormed,
 )
 from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, NewsIsQueued
-from trio_gossip.testing.checkers.pausing import NewsIsHot, NewsIsPaced
+from trio_gossip.testing.checkers.pausing import (
+    DropsTheMostTold,
+    NewsIsHot,
+    NewsIsPaced,
+    RoundsAreSmall,
+)
 from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
 from trio_gossip.testing.checkers.quiescence import Quiescence
 from trio_gossip.testing.checkers.repairing import MissedIsRepaired, SumsMatchTable
 from trio_gossip.testing.checkers.rotating import KeysChanged, KeysShared
 from trio_gossip.testing.checkers.rounds import AcksMatch, HealthScore, HelpersAsked
+from trio_gossip.testing.checkers.searching import TriesAreFew
 from trio_gossip.testing.checkers.secrecy import AcceptedOnce, NoncesOnce, NothingInClear
 from trio_gossip.testing.checkers.spreading import (
     GossipFair,
@@ -156,6 +162,9 @@ ALL: Final[tuple[type[Checker], ...]] = (
     AnnouncedIsHeld,
     NewsIsPaced,
     NewsIsHot,
+    RoundsAreSmall,
+    DropsTheMostTold,
+    TriesAreFew,
     ReliableDelivery,
     VersionsWithoutGap,
     LegalTransitions,

@@ -98,6 +98,11 @@ def is_queued(process: Process, name: str) -> bool:
     return name in lane or (name == process.name and len(queue.urgent) > 0)
 
 
+def times_told(process: Process) -> dict[object, int]:
+    """How often each of the broadcasts was told that a process has to tell, by their keys."""
+    return dict(node_of(process).queue.user._level_of)  # pyright: ignore[reportPrivateUsage]
+
+
 def packet_limit_of(process: Process) -> int:
     """Most bytes in a packet of this process."""
     return node_of(process).packet_limit

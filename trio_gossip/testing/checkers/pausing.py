@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from trio_gossip.codec.messages import Announce, Broadcast
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.inside import active_of, engine_time, node_of
+from trio_gossip.testing.checkers.inside import active_of, engine_time, node_of, times_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Message
+    from trio_gossip.engine.outputs import Output
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
@@ -36,6 +37,8 @@ HOT_SHARE: Final = 0.5
 
 _SLACK: Final = 1e-6
 
+_WORDS: Final = (Broadcast, Announce)
+
 Piece: TypeAlias = "tuple[Process, str, int, int]"
 """Who tells it; and its origin, epoch and counter."""
 
@@ -55,7 +58,7 @@ class _Pieces(Checker):
             return
         now = engine_time(process)
         for message in messages:
-            if isinstance(message, Broadcast | Announce):
+            if isinstance(message, _WORDS):
                 piece = (process, message.origin, message.epoch, message.counter)
                 count, last = self._sent.get(piece, (0, now))
                 self.told(piece, count, now - last)
@@ -127,4 +130,77 @@ class NewsIsHot(_Pieces):
         if self._hot < HOT_SHARE * self._judged:
             self.wrong(f"of {self._judged} broadcasts {self._hot} were told twice at once")
         else:
+            self.ok()
+
+
+class RoundsAreSmall(Checker):
+    """A round of gossip goes to ``gossip_nodes`` members, whatever the size of the cluster (SWIM
+    section 4.1); with eager copies to ``cold_packets``, and to as many more at once as
+    their two allowances have. Counted are packets of one turn that begin with a broadcast and
+    answer nothing: they are gossip for certain. No tolerance.
+    """
+
+    name: ClassVar[str] = "rounds-are-small"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._packets: dict[Process, int] = {}
+
+    def news_sent(
+        self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
+    ) -> None:
+        if not answering and messages and isinstance(messages[0], _WORDS):
+            self._packets[process] = self._packets.get(process, 0) + 1
+
+    def turned(self, process: Process, outputs: list[Output]) -> None:
+        packets = self._packets.pop(process, 0)
+        if not packets:
+            return
+        config = process.config
+        most = config.gossip_nodes
+        if config.eager_copies:
+            most = config.cold_packets + config.eager_burst + config.eager_full_burst
+        if packets > most:
+            self.wrong(f"{process.name} sent {packets} packets of gossip at once")
+        else:
+            self.ok()
+
+
+class DropsTheMostTold(Checker):
+    """When a process has too many broadcasts to tell, it drops one that was told most often: what
+    nobody has heard of is not given up for what many have. Judged over turns in which it sends no
+    news, with its queue full before. No tolerance.
+    """
+
+    name: ClassVar[str] = "drops-the-most-told"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._full: dict[Process, dict[object, int]] = {}
+        """How often each message of a full queue was told."""
+        self._told: set[Process] = set()
+
+    def ended(self, process: Process, how: str) -> None:
+        self._full.pop(process, None)
+
+    def news_sent(
+        self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
+    ) -> None:
+        self._told.add(process)
+
+    def turned(self, process: Process, outputs: list[Output]) -> None:
+        before = self._full.pop(process, None)
+        lane = node_of(process).queue.user
+        told = process in self._told
+        self._told.discard(process)
+        if len(lane) < lane.limit:
+            return
+        now = self._full[process] = times_told(process)
+        if before is None or told or before == now:
+            return
+        kept = max((sent for key, sent in before.items() if now.get(key) == sent), default=0)
+        dropped = [sent for key, sent in before.items() if key not in now]
+        if any(sent < kept for sent in dropped):
+            self.wrong(f"{process.name} dropped what it told {min(dropped)} times, not {kept}")
+        elif dropped:
             self.ok()
