@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import pytest
 
 from tests.simulation.test_checkers import Story
 from tests.simulation.test_checkers_proofs import after, breaking, nothing, notices, patch
-from trio_gossip.engine import node
+from trio_gossip.engine import node, parcels
 from trio_gossip.engine.lane import Lane
 from trio_gossip.engine.pacing import Pace
 from trio_gossip.engine.parcels import Parcels
@@ -46,6 +48,21 @@ def what_was_fetched_is_not_kept(monkeypatch):
 
     patch(monkeypatch, Parcels, "_answered", after(lose))
     return "form work letters rest"
+
+
+@breaks("letters-are-fetched")
+def one_member_is_asked(monkeypatch):
+    def wait(parcels, mark):
+        parcels._wanted[mark].ask_at = math.inf
+
+    patch(monkeypatch, Parcels, "_ask", after(wait))
+    return "form letters"
+
+
+@breaks("memory-bounds")
+def what_is_held_stays(monkeypatch):
+    monkeypatch.setattr(parcels, "HOLD_SECONDS", 1e9)
+    return "form letters rest time time"
 
 
 # -- the pace of gossip -----------------------------------------------------------------
@@ -147,6 +164,27 @@ def who_left_is_sought(monkeypatch):
 
     patch(monkeypatch, Rejoin, "lost", make)
     return "form ends time time rest"
+
+
+@breaks("lost-are-tried")
+def the_reaped_are_not_sought(monkeypatch):
+    def make(original):
+        def lost(self):
+            table = self._node.table
+            return [each for each in original(self) if each[1] is None or table.get(each[1])]
+
+        return lost
+
+    patch(monkeypatch, Rejoin, "lost", make)
+    with_settings(monkeypatch, gossip_to_dead_time=6.0, reap_time=6.0, rejoin_interval=5.0)
+    return "form split time time time rest"
+
+
+@breaks("pings-answered")
+def the_reaped_hear_nothing(monkeypatch):
+    monkeypatch.setattr(Relay, "_answer_the_buried", nothing)
+    with_settings(monkeypatch, gossip_to_dead_time=6.0, reap_time=6.0)
+    return "form isolate rest"
 
 
 # -- helpers ----------------------------------------------------------------------------

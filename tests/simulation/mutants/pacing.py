@@ -14,7 +14,7 @@ from trio_gossip.engine.pacing import Pace
 
 @mutant(
     "news-is-told-without-a-pause",
-    check=("news-is-paced", "gossip-rate"),
+    check=("news-is-paced",),
     why="slip: the gaps between transmissions are settings that nobody reads",
 )
 def news_is_told_without_a_pause(patch: Patch) -> None:
@@ -62,7 +62,7 @@ def a_full_queue_drops_the_newest(patch: Patch) -> None:
 
 @mutant(
     "a-round-goes-to-everybody",
-    check=("gossip-rate",),
+    check=("rounds-are-small",),
     why="slip: the number of packets of a round is a setting that nobody reads",
     needs=("crowd",),
 )

@@ -34,7 +34,7 @@ def a_parcel_is_delivered_by_each_answer(patch: Patch) -> None:
 
 @mutant(
     "one-teller-is-asked",
-    check=("announced-to-all", "broadcast-to-all"),
+    check=("letters-are-fetched", "announced-to-all"),
     why="slip: who does not answer is waited for, and others that have it are not asked",
     needs=("long broadcasts", "stream cut"),
 )
@@ -50,7 +50,7 @@ def one_teller_is_asked(patch: Patch) -> None:
 
 @mutant(
     "a-parcel-is-sent-without-being-kept",
-    check=("announced-to-all", "broadcast-to-all"),
+    check=("announced-is-held", "announced-to-all"),
     why="slip: the announcement goes out and the payload is not stored",
     needs=("long broadcasts",),
 )
@@ -84,7 +84,7 @@ def what_was_fetched_is_not_kept(patch: Patch) -> None:
 
 @mutant(
     "who-has-fetched-does-not-tell",
-    check=("announced-to-all", "broadcast-to-all"),
+    check=("announced-is-held", "announced-to-all"),
     why="slip: the receiver delivers and forgets to announce",
     needs=("long broadcasts", "crowd"),
 )
@@ -100,7 +100,7 @@ def who_has_fetched_does_not_tell(patch: Patch) -> None:
 
 @mutant(
     "a-parcel-is-known-by-its-number",
-    check=("announced-to-all", "broadcast-once"),
+    check=("announced-is-held", "announced-to-all", "broadcast-once"),
     why="slip: the origin is not part of what names a long broadcast",
     needs=("long broadcasts",),
 )
@@ -115,7 +115,7 @@ def a_parcel_is_known_by_its_number(patch: Patch) -> None:
 
 @mutant(
     "an-announcement-counts-as-delivered",
-    check=("announced-to-all", "broadcast-to-all"),
+    check=("announced-is-held", "announced-to-all"),
     why="slip: what is announced is noted as seen, and is not fetched",
     needs=("long broadcasts",),
 )

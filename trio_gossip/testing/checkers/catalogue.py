@@ -40,7 +40,7 @@ from trio_gossip.testing.checkers.incarnations import (
 )
 from trio_gossip.testing.checkers.keeping import SharedKeysStay, StateOfMembers
 from trio_gossip.testing.checkers.lanes import LanesShare
-from trio_gossip.testing.checkers.letters import AnnouncedIsHeld, AnnouncedToAll
+from trio_gossip.testing.checkers.letters import AnnouncedIsHeld, AnnouncedToAll, LettersAreFetched
 from trio_gossip.testing.checkers.life import FirstIncarnation, NoOwnDeath, Refutation
 from trio_gossip.testing.checkers.outcomes import (
     ArrivedIsDelivered,
@@ -160,6 +160,7 @@ ALL: Final[tuple[type[Checker], ...]] = (
     BroadcastToAll,
     AnnouncedToAll,
     AnnouncedIsHeld,
+    LettersAreFetched,
     NewsIsPaced,
     NewsIsHot,
     RoundsAreSmall,

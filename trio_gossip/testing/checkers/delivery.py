@@ -123,6 +123,7 @@ class BroadcastToAll(Checker):
     name: ClassVar[str] = "broadcast-to-all"
     kind: ClassVar[type[Broadcast | Announce]] = Broadcast
     seconds: ClassVar[float] = SPREAD_SECONDS
+    few: ClassVar[int] = MISSED_FEW
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
@@ -207,7 +208,7 @@ class BroadcastToAll(Checker):
     def finish(self) -> None:
         if not self._expected or self._has_dropped():
             return
-        if len(self._missed) > max(MISSED_FEW, MISSED_SHARE * self._expected):
+        if len(self._missed) > max(self.few, MISSED_SHARE * self._expected):
             first = ", ".join(self._missed[:3])
             self.wrong(f"{len(self._missed)} of {self._expected} deliveries are missing: {first}")
         else:

@@ -98,6 +98,17 @@ def is_queued(process: Process, name: str) -> bool:
     return name in lane or (name == process.name and len(queue.urgent) > 0)
 
 
+def wants_letters(process: Process) -> bool:
+    """True while an engine fetches long broadcasts."""
+    parcels = process.engine._parts.mail.parcels  # pyright: ignore[reportPrivateUsage]
+    return bool(parcels._wanted)  # pyright: ignore[reportPrivateUsage]
+
+
+def held_letters_of(process: Process) -> int:
+    """Bytes of long broadcasts that an engine keeps for others."""
+    return process.engine._parts.mail.parcels.bytes  # pyright: ignore[reportPrivateUsage]
+
+
 def times_told(process: Process) -> dict[object, int]:
     """How often each of the broadcasts was told that a process has to tell, by their keys."""
     return dict(node_of(process).queue.user._level_of)  # pyright: ignore[reportPrivateUsage]
