@@ -26,6 +26,8 @@ OF_EVIDENCE = {
     "final-ping",
     "testimony-heard",
     "quiet-kept",
+    "gone-is-known",
+    "buried-comes-back",
 }
 """Checkers of rules that only the detector that weighs evidence has."""
 

@@ -81,12 +81,17 @@ def test_a_planted_bug_leaves_nothing_behind(mutant: Mutant) -> None:
 
 @every_mutant
 def test_a_planted_bug_changes_what_happens(mutant: Mutant) -> None:
-    assert any(difference(scenario, mutant) for scenario in likely_first(mutant))
+    assert any(
+        difference(scenario, mutant, detector)
+        for detector in mutant.detectors
+        for scenario in likely_first(mutant)
+    )
 
 
+@pytest.mark.parametrize("detector", ["memberlist", "evidence"])
 @pytest.mark.parametrize("scenario", GAUNTLET, ids=lambda scenario: scenario.__name__)
-def test_without_a_bug_the_same_happens_again(scenario) -> None:
-    assert difference(scenario, None) == ""
+def test_without_a_bug_the_same_happens_again(scenario, detector) -> None:
+    assert difference(scenario, None, detector) == ""
 
 
 @pytest.mark.parametrize(

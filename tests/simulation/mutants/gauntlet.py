@@ -26,7 +26,8 @@ class DivergedError(Exception):
 class Recorder:
     """Notes what happens, or compares it with what happened."""
 
-    def __init__(self, expected: list[int] | None = None) -> None:
+    def __init__(self, expected: list[int] | None = None, detector: str = "memberlist") -> None:
+        self.detector = detector
         self.lines: list[int] = []
         self._expected = expected
 
@@ -51,6 +52,12 @@ class RecordedWorld(Simulation):
         super().__init__(seed, **faults)
         self.recorder = recorder
         self.observe(_Tap(self))
+
+    def start(self, name: str, **options: Any) -> Process:
+        """Start a member with the detector of this run."""
+        if options.get("config") is None:
+            options.setdefault("detector", self.recorder.detector)
+        return super().start(name, **options)
 
     def look(self) -> None:
         """Note what can be seen from outside."""
@@ -96,16 +103,16 @@ Scenario = Callable[[Recorder], None]
 
 
 @functools.cache
-def recording(scenario: Scenario) -> list[int]:
+def recording(scenario: Scenario, detector: str) -> list[int]:
     """What a scenario does without a bug; to be asked for before one is planted."""
-    recorder = Recorder()
+    recorder = Recorder(detector=detector)
     scenario(recorder)
     return recorder.lines
 
 
-def difference(scenario: Scenario, mutant: Mutant | None) -> str:
+def difference(scenario: Scenario, mutant: Mutant | None, detector: str = "memberlist") -> str:
     """Run again, with a bug if one is given; says how that differs, empty if not at all."""
-    recorder = Recorder(recording(scenario))
+    recorder = Recorder(recording(scenario, detector), detector)
     try:
         with mutant.applied() if mutant else nullcontext():
             scenario(recorder)

@@ -65,7 +65,7 @@ def probes_itself(patch: Patch) -> None:
 def no_helpers(patch: Patch) -> None:
     """A silent member is asked by nobody else before it is accused."""
 
-    def peers(original, self, count, *, besides=None):
+    def peers(original, self, count, *, besides=None, after=()):
         return [] if besides is not None else original(self, count)
 
     patch.wrap(Node, "peers", peers)

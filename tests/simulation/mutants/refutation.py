@@ -23,7 +23,7 @@ from trio_gossip.members import MemberState
 def no_refutation(patch: Patch) -> None:
     """A member that hears that it is suspected says nothing."""
 
-    def accused(original, self, incarnation, origin):
+    def accused(original, self, incarnation, origin, accusers=()):
         pass
 
     patch.wrap(Refutation, "accused", accused)
@@ -108,8 +108,8 @@ def refutation_is_told_to_the_accuser_only(patch: Patch) -> None:
 def refutation_is_not_answered_directly(patch: Patch) -> None:
     """Neither a fresh nor an old accusation is answered to whom it came from."""
 
-    def accused(original, self, incarnation, origin):
-        original(self, incarnation, Origin(origin.reason))
+    def accused(original, self, incarnation, origin, accusers=()):
+        original(self, incarnation, Origin(origin.reason), accusers)
 
     patch.wrap(Refutation, "accused", accused)
 
@@ -123,11 +123,11 @@ def refutation_is_not_answered_directly(patch: Patch) -> None:
 def accepts_its_own_death(patch: Patch) -> None:
     """A member that hears of its own death believes it."""
 
-    def accused(original, self, incarnation, origin):
+    def accused(original, self, incarnation, origin, accusers=()):
         node = self._node
         mine = node.me.member
         if incarnation < mine.incarnation or node.leaving:
-            original(self, incarnation, origin)
+            original(self, incarnation, origin, accusers)
             return
         dead = with_state(mine, MemberState.FAILED, incarnation)
         node.table.replace(node.me, dead, now=node.now)
@@ -145,12 +145,12 @@ def accepts_its_own_death(patch: Patch) -> None:
 def a_leaver_refutes_its_leave(patch: Patch) -> None:
     """The echo of a member's own goodbye makes it announce that it is alive."""
 
-    def accused(original, self, incarnation, origin):
+    def accused(original, self, incarnation, origin, accusers=()):
         node = self._node
         if node.leaving and incarnation >= node.me.member.incarnation:
             self.bid(incarnation + 1)
         else:
-            original(self, incarnation, origin)
+            original(self, incarnation, origin, accusers)
 
     patch.wrap(Refutation, "accused", accused)
 

@@ -7,7 +7,7 @@ import attrs
 from tests.simulation.mutants.catalogue import mutant
 from tests.simulation.mutants.patching import Patch
 from trio_gossip.engine import claims, presence
-from trio_gossip.engine.claims import Claims
+from trio_gossip.engine.claims import NO_GROUNDS, Claims
 from trio_gossip.engine.membership import Membership
 from trio_gossip.engine.outbox import Outbox
 from trio_gossip.events import (
@@ -136,9 +136,9 @@ def an_unchanged_member_is_told_as_updated(patch: Patch) -> None:
 def versions_skip(patch: Patch) -> None:
     """Two versions for each event that changes a member's state."""
 
-    def changed(original, self, event, entry, reason, accusers=(), tried=()):
+    def changed(original, self, event, entry, reason, grounds=NO_GROUNDS):
         self._node.table.version += 1
-        original(self, event, entry, reason, accusers, tried)
+        original(self, event, entry, reason, grounds)
 
     patch.wrap(Claims, "_changed", changed)
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from tests.simulation.mutants.catalogue import Mutant
 from tests.simulation.mutants.gauntlet import RecordedWorld, Recorder, Scenario
+from tests.simulation.mutants.knowledge import deaf, elsewhere, letters, schism, writing
 from tests.simulation.mutants.lies import forged, garbage, old_news
 from trio_gossip.addresses import Address
+from trio_gossip.codec import NativeCodec
+from trio_gossip.codec.messages import Message, Suspect
 from trio_gossip.config import Config
 from trio_gossip.members import Versions
 from trio_gossip.testing.simulation.simulation import WALL_CLOCK
+
+_CODEC = NativeCodec()
+
+
+def pack(*messages: Message) -> bytes:
+    """A packet of a liar."""
+    return _CODEC.pack([_CODEC.encode(message) for message in messages])
 
 
 def life(recorder: Recorder) -> None:
@@ -205,6 +215,47 @@ def late_news(recorder: Recorder) -> None:
     world.look()
 
 
+def doubts(recorder: Recorder) -> None:
+    """A long pause, a silent network, a killed process and a host that is gone, with one helper
+    each; accusations that are forged, and suspects that answer and cannot refute.
+    """
+    world = RecordedWorld(recorder, 19, loss=0.02)
+    names = world.crowd(7, helpers=1)
+    world.run(5.0)
+    world.pause("n01")
+    world.run(7.5)
+    world.resume("n01")
+    world.run(6.0)
+    world.links.cut(_between(names[:1], names[1:]))
+    world.run(2.6)
+    world.links.heal()
+    world.run(3.0)
+    world.crash("n06")
+    world.run(8.0)
+    world.crash("n05", host=True)
+    world.run(3.6)
+    for name in names[:4]:
+        world.pause(name)
+    world.run(1.1)
+    for name in names[:4]:
+        world.resume(name)
+    world.run(8.0)
+    for age, evidence in ((0, 0), (600_000, 2)):
+        for hearer, subject in (("n00", "n02"), ("n03", "n01")):
+            held = world.processes[hearer].engine.member(subject)
+            assert held is not None
+            claim = Suspect(held.incarnation, subject, "n04", evidence, age, (("nobody", 2),))
+            world.inject(hearer, pack(claim), world.processes["n04"].address)
+            world.run(4.0)
+    for other in ("n00", "n01", "n02", "n03"):
+        world.links.change_one("n04", other, mtu=40)
+    world.pause("n04")
+    world.run(5.0)
+    world.resume("n04")
+    world.run(15.0)
+    world.look()
+
+
 def _between(some: list[str], others: list[str]) -> list[tuple[str, str]]:
     """Both directions of all links from one group to the other."""
     return [pair for one in some for other in others for pair in ((one, other), (other, one))]
@@ -212,7 +263,7 @@ def _between(some: list[str], others: list[str]) -> list[tuple[str, str]]:
 
 GAUNTLET = (
     *(few, refusals, garbage, streams, late_news, old_news, twins, forged),
-    *(lost_incarnation, life, split, limits),
+    *(elsewhere, deaf, letters, writing, doubts, lost_incarnation, life, schism, split, limits),
 )
 """All of them, the short ones first."""
 
@@ -224,16 +275,19 @@ LIKELY = {
     "full queue": (limits,),
     "hostile": (forged, garbage),
     "leave": (late_news, life),
-    "loss": (life,),
+    "long broadcasts": (letters,),
+    "long run": (schism, split),
+    "loss": (deaf, life),
     "lost incarnation": (lost_incarnation,),
     "meta": (life,),
-    "move": (twins,),
+    "move": (elsewhere, twins),
     "oversize": (limits,),
-    "partition": (split,),
-    "pause": (life,),
+    "partition": (schism, split),
+    "pause": (deaf, life),
     "refusal": (refusals,),
     "reorder": (old_news, late_news, life),
     "restart": (life,),
+    "state": (writing,),
     "stream cut": (streams,),
     "twin": (twins,),
 }

@@ -6,10 +6,18 @@ import math
 
 from tests.simulation.mutants.catalogue import mutant
 from tests.simulation.mutants.patching import Patch
-from trio_gossip.engine import claims
+from trio_gossip.engine import lifeguard
 from trio_gossip.engine.claims import Claims
+from trio_gossip.engine.lifeguard import Lifeguard
 from trio_gossip.engine.suspicion import Suspicion
 from trio_gossip.members import MemberState
+
+
+def deadline_of(node, case):
+    """When a suspicion ends by the rules of either detector."""
+    if isinstance(case, Suspicion):
+        return case.deadline
+    return case.deadline(node.config, node.awareness.score)
 
 
 @mutant(
@@ -52,7 +60,7 @@ def suspicion_lasts_half(patch: Patch) -> None:
     def minimum(original, mult, n, interval):
         return original(mult, n, interval / 2)
 
-    patch.wrap(claims, "suspicion_minimum", minimum)
+    patch.wrap(lifeguard, "suspicion_minimum", minimum)
 
 
 @mutant(
@@ -67,7 +75,7 @@ def suspicion_ignores_the_size_of_the_cluster(patch: Patch) -> None:
     def minimum(original, mult, n, interval):
         return original(mult, 1, interval)
 
-    patch.wrap(claims, "suspicion_minimum", minimum)
+    patch.wrap(lifeguard, "suspicion_minimum", minimum)
 
 
 @mutant(
@@ -128,7 +136,7 @@ def one_observer_is_enough(patch: Patch) -> None:
     def wanted(original, mult, n):
         return 0
 
-    patch.wrap(claims, "confirmations_wanted", wanted)
+    patch.wrap(lifeguard, "confirmations_wanted", wanted)
 
 
 @mutant(
@@ -143,7 +151,7 @@ def small_clusters_wait_for_confirmations(patch: Patch) -> None:
     def wanted(original, mult, n):
         return mult - 2
 
-    patch.wrap(claims, "confirmations_wanted", wanted)
+    patch.wrap(lifeguard, "confirmations_wanted", wanted)
 
 
 @mutant(
@@ -154,13 +162,13 @@ def small_clusters_wait_for_confirmations(patch: Patch) -> None:
 def a_confirmation_does_not_move_the_timer(patch: Patch) -> None:
     """Confirmations are counted and passed on and change nothing."""
 
-    def confirm(original, self, claim, tried):
+    def confirm(original, self, claim, entry, tried):
         key = ("suspicion", claim.name)
         before = self._node.timers.deadline(key)
-        original(self, claim, tried)
+        original(self, claim, entry, tried)
         self._node.timers.set(key, before)
 
-    patch.wrap(Claims, "_confirm", confirm)
+    patch.wrap(Lifeguard, "confirm", confirm)
 
 
 @mutant(
@@ -198,7 +206,8 @@ def a_new_suspicion_inherits_the_old_time(patch: Patch) -> None:
         if before is not None:
             again = self.suspicions[claim.name]
             again.started = before.started
-            self._node.timers.set(("suspicion", claim.name), again.deadline)
+            deadline = deadline_of(self._node, again)
+            self._node.timers.set(("suspicion", claim.name), deadline)
 
     patch.wrap(Claims, "_start_suspicion", start)
 
@@ -217,7 +226,8 @@ def alive_does_not_end_a_suspicion(patch: Patch) -> None:
         original(self, claim, entry, reason)
         if running is not None:
             self.suspicions[claim.name] = running
-            self._node.timers.set(("suspicion", claim.name), running.deadline)
+            deadline = deadline_of(self._node, running)
+            self._node.timers.set(("suspicion", claim.name), deadline)
 
     patch.wrap(Claims, "accept", accept)
 

@@ -9,6 +9,7 @@ from trio_gossip.engine import claims, refutation, relay
 from trio_gossip.engine.admission import Admission
 from trio_gossip.engine.claims import Claims
 from trio_gossip.engine.core import Engine
+from trio_gossip.engine.lifeguard import Lifeguard
 from trio_gossip.engine.mail import Mail
 from trio_gossip.engine.node import ANSWERS_MAX, Node
 from trio_gossip.engine.refutation import Refutation
@@ -64,13 +65,13 @@ def any_alive_is_plausible(patch: Patch) -> None:
 def invented_accusers_count(patch: Patch) -> None:
     """An accuser that is no member confirms a suspicion."""
 
-    def confirm(original, self, claim, tried):
-        suspicion = self.suspicions[claim.name]
+    def confirm(original, self, claim, entry, tried):
+        suspicion = self._of(claim.name)
         if suspicion.confirm(claim.accuser):
             self._node.timers.set(("suspicion", claim.name), suspicion.deadline)
             self._node.tell(claim)
 
-    patch.wrap(Claims, "_confirm", confirm)
+    patch.wrap(Lifeguard, "confirm", confirm)
 
 
 @mutant(

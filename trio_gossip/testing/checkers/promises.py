@@ -225,16 +225,19 @@ class BuriedComesBack(Checker):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._since: dict[Process, float] = {}
+        self._buried: dict[Process, None] = {}
 
     def started(self, process: Process) -> None:
         self._since.clear()
 
     def ended(self, process: Process, how: str) -> None:
         self._since.clear()
+        self._buried.pop(process, None)
 
     def tick(self) -> None:
         simulation = self.simulation
         now = simulation.now
+        self._come_back()
         if self.strangers_spoke or any(True for _ in simulation.befallen.since(now - 1.0)):
             self._since.clear()
             return
@@ -253,11 +256,21 @@ class BuriedComesBack(Checker):
                     self._since[subject] = now
             elif not buriers:
                 del self._since[subject]
-                self.ok()
             elif now - since > back_seconds(subject.config):
                 names = ", ".join(other.name for other in buriers)
                 self.wrong(f"{names} hold {subject.name} failed for {now - since:.1f} s of peace")
                 del self._since[subject]
+
+    def _come_back(self) -> None:
+        """Count those who are back, also those who were so fast that nothing had to be judged."""
+        running = list(self.simulation.processes.values())
+        for subject in running:
+            buriers = sum(_buries(other, subject) for other in running)
+            if 2 * buriers > len(running) and weighs(subject):
+                self._buried[subject] = None
+            elif not buriers and subject in self._buried:
+                del self._buried[subject]
+                self.ok()
 
 
 def _buries(process: Process, subject: Process) -> bool:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 WINDOW: Final = 8.0
 """Intervals of the slower loop over which the rate of probes is measured."""
 
+LEAST_SHARE: Final = 0.8
+"""Of the attempts that are due as many are begun at least."""
+
 ENOUGH: Final = 4
 """Alive members from which on no loop lacks somebody to ask."""
 
@@ -58,9 +61,9 @@ class ScanRate(Checker):
     never more, and hardly less (``docs/detector``).
 
     Counted are attempts that ping in windows of eight intervals, without those that a doubt begins
-    (which the process counts) and those about private suspects. Half of the expected ones, less
-    two and less those that were left out as a former one went on, are too few, unless the process
-    knew fewer than four alive members at some time.
+    (which the process counts) and those about private suspects. ``LEAST_SHARE`` of what is due,
+    less two and less those that were left out as a former one went on, are the fewest, unless the
+    process knew fewer than four alive members at some time.
     """
 
     name: ClassVar[str] = "scan-rate"
@@ -91,7 +94,10 @@ class ScanRate(Checker):
             if not weighs(process):
                 continue
             window = self._windows.get(process)
-            if is_leaving(process) or window is None:
+            if is_leaving(process):
+                self._windows.pop(process, None)  # it may come back, and begin anew
+                continue
+            if window is None:
                 self._begin(process)
                 continue
             window.few |= _alive(process) < ENOUGH
@@ -114,7 +120,7 @@ class ScanRate(Checker):
             now - before for now, before in zip(_counts(process), window.counts, strict=True)
         )
         count = len(window.attempts)
-        least = 0.0 if window.few else due / 2 - 2 - skipped
+        least = 0.0 if window.few else LEAST_SHARE * due - 2 - skipped
         if not least <= count <= due + 2 + looks:
             self.wrong(
                 f"{process.name} began {count} attempts in {seconds:.1f} s, {looks} of them for a"

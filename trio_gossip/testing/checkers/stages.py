@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import attrs
 
 from trio_gossip.codec.messages import IndirectPing, Nack, Ping
+from trio_gossip.events import MemberSuspected, Reason
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
+from trio_gossip.testing.checkers.expected import attempt_seconds
 from trio_gossip.testing.checkers.inside import (
     attempts_of,
     engine_time,
@@ -20,7 +23,13 @@ from trio_gossip.testing.checkers.inside import (
     node_of,
     weighs,
 )
-from trio_gossip.testing.checkers.rounds import ANSWERED, DRAWN_ROWS, SURE_SHARE
+from trio_gossip.testing.checkers.rounds import (
+    ANSWERED,
+    DRAWN_ROWS,
+    POSSIBLE_FEW,
+    ROUNDS_FEW,
+    SURE_SHARE,
+)
 from trio_gossip.testing.checkers.wire import (
     INDIRECT_PING,
     PING,
@@ -31,6 +40,7 @@ from trio_gossip.testing.checkers.wire import (
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.engine.outputs import Output
+    from trio_gossip.events import Event
     from trio_gossip.members import Member
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
@@ -128,8 +138,10 @@ class StagesKept(Checker):
     about a suspect that nobody was told of. And it asks three times at most, again only when no
     helper has said anything.
 
-    How many are asked is not judged when the table has changed in that turn, nor where random
-    draws may find fewer than there are; a slow process not at all.
+    That nobody was asked is judged over all accusers of a run that know three alive members, from
+    four on: half at most may go without. How many are asked is not judged when the table has
+    changed in that turn, nor where random draws may find fewer than there are; a slow process not
+    at all.
     """
 
     name: ClassVar[str] = "stages-kept"
@@ -139,6 +151,28 @@ class StagesKept(Checker):
         self._tries = Tries()
         self._now: tuple[Process, IndirectPing, list[Address]] | None = None
         self._changed: Process | None = None
+        self._asked: dict[tuple[Process, str], float] = {}
+        self._accused = 0
+        self._alone = 0
+
+    def event(self, process: Process, event: Event) -> None:
+        if (
+            type(event) is not MemberSuspected
+            or event.reason is not Reason.PROBE_FAILED
+            or not event.tried
+            or not weighs(process)
+        ):
+            return
+        members = process.engine.members()
+        if sum(member.state is MemberState.ALIVE for member in members) >= POSSIBLE_FEW:
+            last = self._asked.get((process, event.member.name), -math.inf)
+            longest = 4 * attempt_seconds(process.config)
+            self._accused += 1
+            self._alone += engine_time(process) - last > longest
+
+    def finish(self) -> None:
+        if self._accused >= ROUNDS_FEW and self._alone > self._accused / 2:
+            self.wrong(f"{self._alone} of {self._accused} accusers asked nobody for help")
 
     def arrived(self, process: Process, data: bytes, source: Address) -> None:
         self._tries.nack(process, data, source)
@@ -150,6 +184,7 @@ class StagesKept(Checker):
         found = None if request is None else self._tries.of(process, request.sequence)
         if request is None or found is None:
             return
+        self._asked[process, request.target] = engine_time(process)
         if address == request.address or address in found.stage:
             what = "twice" if address in found.stage else "to probe itself"
             self.wrong(f"{process.name} asked {address} {what}, about {request.target}")
@@ -219,7 +254,7 @@ class StagesKept(Checker):
         least = min(possible, most) if is_sure else min(possible, 1)
         if not least <= len(helpers) <= most:
             self.wrong(f"{process.name} asked {len(helpers)} of {possible} about {request.target}")
-        elif is_sure and fresh and not set(helpers) <= fresh:
+        elif fresh and not set(helpers) <= fresh:
             self.wrong(f"{process.name} asked the same again about {request.target}")
         else:
             self.ok()
@@ -299,7 +334,11 @@ class HealthWeighed(Checker):
             return {0}
         if found.nacks:
             return {-1} if all(found.stage.values()) else {0}
-        present = any(other.address == target for other in self.simulation.processes.values())
+        since = self.simulation.now - HEALTH_STRETCH * attempt_seconds(process.config)
+        present = any(
+            other.address == target and other.started_at < since
+            for other in self.simulation.processes.values()
+        )
         refusable = not present or self.simulation.injected["dial_refuse"] > 0
         return {0, 1} if refusable else {1}
 

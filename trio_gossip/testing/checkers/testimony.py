@@ -5,20 +5,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-import attrs
-
 from trio_gossip.codec.messages import IndirectPing, Nack, Suspect
-from trio_gossip.events import MemberFailed
+from trio_gossip.events import MemberFailed, MemberSuspected, Reason
 from trio_gossip.failures import Evidence
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
-from trio_gossip.testing.checkers.expected import age_max, attempt_seconds, class_of
+from trio_gossip.testing.checkers.expected import attempt_seconds
 from trio_gossip.testing.checkers.inside import (
     clock_of,
     engine_time,
     graded_of,
-    is_isolated,
-    is_private,
     node_of,
     weighs,
 )
@@ -41,14 +37,8 @@ REQUESTS_KEPT: Final = 256
 ROUNDING: Final = 0.002
 """Seconds that a time may be off: ages are told in milliseconds."""
 
-CONFIRMATIONS: Final = 2
-"""Accusers beside the first that count, at most."""
-
-RECHECKS: Final = 3
-"""Times that helpers are asked about a private suspect."""
-
-FEW: Final = 3
-"""Alive rows, the process itself among them, with which there is a helper to be asked."""
+HELPERS_FEW: Final = 3
+"""Helpers whose findings fit into one suspicion, with that of their requester."""
 
 
 class Helpers:
@@ -92,6 +82,8 @@ class TestimonyHeard(Checker):
     arrived, or in the nack of a helper that was asked (``docs/detector``). What the process itself
     found can be: a host refuses only where nobody listens, and accepts only where somebody did.
 
+    And helpers whose nacks have just come are named, since they confirm it.
+
     A helper's nack counts for the suspicions that the process has in the following turns. What
     the process found itself is not judged once dials were refused by chance, nor of a member that
     lived at its address for a part of the suspicion only. Nothing is, once strangers have spoken.
@@ -103,6 +95,7 @@ class TestimonyHeard(Checker):
         super().__init__(simulation, findings)
         self._helpers = Helpers()
         self._heard: dict[Process, dict[str, dict[str, int]]] = {}
+        self._nacks: dict[tuple[Process, str], dict[str, float]] = {}
 
     def _note(self, process: Process, name: str, accuser: str, evidence: int) -> None:
         heard = self._heard.setdefault(process, {}).setdefault(name, {})
@@ -126,6 +119,7 @@ class TestimonyHeard(Checker):
     def arrived(self, process: Process, data: bytes, source: Address) -> None:
         for name, helper, evidence in self._helpers.said(process, data, source):
             self._note(process, name, helper, evidence)
+            self._nacks.setdefault((process, name), {})[helper] = engine_time(process)
 
     def changed(
         self, process: Process, name: str, before: Member | None, after: Member | None
@@ -140,9 +134,26 @@ class TestimonyHeard(Checker):
             self._heard.get(process, {}).pop(name, None)
 
     def event(self, process: Process, event: Event) -> None:
+        if type(event) is MemberSuspected and weighs(process) and event.tried:
+            self._named(process, event)
         if type(event) is MemberFailed and weighs(process):
             for accuser, evidence in event.testimony:
                 self._judge(process, event.member.name, accuser, int(evidence), None)
+
+    def _named(self, process: Process, event: MemberSuspected) -> None:
+        """Helpers that were not answered just now are among the accusers: they confirm it."""
+        if process.config.helpers > HELPERS_FEW or event.reason is not Reason.PROBE_FAILED:
+            return
+        since = engine_time(process) - process.config.rto_floor
+        nacks = self._nacks.get((process, event.member.name), {})
+        missing = [
+            name for name, time in nacks.items() if time >= since and name not in event.accusers
+        ]
+        if missing:
+            who = ", ".join(missing)
+            self.wrong(f"{process.name} suspects {event.member.name}, and does not name {who}")
+        else:
+            self.ok()
 
     def tick(self) -> None:
         for process in self.simulation.processes.values():
@@ -193,115 +204,5 @@ class TestimonyHeard(Checker):
     def ended(self, process: Process, how: str) -> None:
         self._helpers.ended(process)
         self._heard.pop(process, None)
-
-
-@attrs.define
-class _Private:
-    began: float
-    incarnation: int
-    heard: bool = False
-    """Somebody else accused it."""
-    nacks: list[float] = attrs.Factory(list[float])
-
-
-class QuietKept(Checker):
-    """A suspicion stays with the process that came to it for ``quiet`` seconds, and longer until a
-    helper that is asked then was not answered either (``docs/detector``): the accusation goes to
-    nobody but the suspect before. Unless somebody else accuses it, or two findings say that its
-    process is gone (one where no third member is). And it ends soon: it is told, or let go.
-
-    No helper is needed where there is none, and none by a process that takes itself for cut off.
-    What is told is not older than the quiet time and four longest timeouts. In engine time.
-    """
-
-    name: ClassVar[str] = "quiet-kept"
-
-    def __init__(self, simulation: Simulation, findings: Findings) -> None:
-        super().__init__(simulation, findings)
-        self._helpers = Helpers()
-        self._private: dict[Process, dict[str, _Private]] = {}
-
-    def changed(
-        self, process: Process, name: str, before: Member | None, after: Member | None
-    ) -> None:
-        if not weighs(process):
-            return
-        private = self._private.setdefault(process, {})
-        if after is not None and after.state is MemberState.SUSPECT and is_private(process, name):
-            private[name] = _Private(engine_time(process), after.incarnation)
-        else:
-            private.pop(name, None)
-
-    def news_arrived(
-        self, process: Process, messages: Sequence[Message], data: bytes, source: Address
-    ) -> None:
-        private = self._private.get(process, {})
-        for message in messages:
-            if isinstance(message, Suspect) and message.name in private:
-                private[message.name].heard = True
-
-    def arrived(self, process: Process, data: bytes, source: Address) -> None:
-        private = self._private.get(process)
-        for name, _, _ in self._helpers.said(process, data, source) if private else ():
-            if private and name in private:
-                private[name].nacks.append(engine_time(process))
-
-    def sent(self, process: Process, data: bytes, address: Address) -> None:
-        if weighs(process):
-            self._helpers.sent(process, data, address)
-
-    def news_sent(
-        self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
-    ) -> None:
-        private = self._private.get(process)
-        if not private:
-            return
-        for message in messages:
-            if not isinstance(message, Suspect) or message.name not in private:
-                continue
-            row = process.engine.member(message.name)
-            if row is None or row.address == address:
-                continue
-            held = private.pop(message.name)
-            fault = self._fault(process, message, held)
-            if fault:
-                self.wrong(f"{process.name} tells that it suspects {message.name}, {fault}")
-            else:
-                self.ok()
-
-    def _fault(self, process: Process, message: Suspect, held: _Private) -> str:
-        config, now = process.config, engine_time(process)
-        if held.heard or message.incarnation != held.incarnation:
-            return ""
-        case = graded_of(process).get(message.name)
-        if case is None:
-            return "and does not"
-        oldest = age_max(config) + now - case.received
-        if message.age / 1000 > oldest + ROUNDING:
-            return f"for {message.age / 1000:.3f} s, longer than anybody may"
-        if class_of([int(found) for found in case.found.values()], case.wanted) == 2:
-            return ""
-        quiet_until = held.began + config.quiet
-        if now < quiet_until - ROUNDING:
-            return f"after {now - held.began:.3f} s"
-        states = [member.state for member in process.engine.members()]
-        alone = states.count(MemberState.ALIVE) < FEW - 1 or is_isolated(process)
-        if not alone and not any(time >= quiet_until - ROUNDING for time in held.nacks):
-            return "and nobody has confirmed it"
-        return ""
-
-    def tick(self) -> None:
-        for process, private in self._private.items():
-            if not private or process.turn_seconds:
-                continue
-            config, now = process.config, engine_time(process)
-            rounds = RECHECKS * (4 * attempt_seconds(config) + 2 * config.reprobe)
-            longest = config.quiet + rounds + config.stall_threshold + 1.0
-            for name in [each for each in private if now - private[each].began > longest]:
-                lasted = now - private.pop(name).began
-                if is_private(process, name):
-                    self.wrong(f"{process.name} suspects {name} in private, for {lasted:.1f} s")
-
-    def ended(self, process: Process, how: str) -> None:
-        self._helpers.ended(process)
-        self._private.pop(process, None)
+        for key in [key for key in self._nacks if key[0] is process]:
+            del self._nacks[key]

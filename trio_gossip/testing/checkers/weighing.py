@@ -62,8 +62,9 @@ class ClaimsWeighed(Checker):
     nobody else lives at a process's own address.
 
     With the detector that weighs evidence an accusation has several accusers, of which none counts
-    that is failed or left here, is the accused, or is the process itself; nor a further one that is
-    unknown. One without any that counts changes nothing, and those that do not are not noted.
+    that is failed or left here, is the accused, or is the process itself; nor one that is unknown,
+    unless it begins the suspicion. One without any that counts changes nothing, and those that do
+    not are not noted.
 
     Only the first claim of a packet about each member is judged.
     """
@@ -103,13 +104,16 @@ class ClaimsWeighed(Checker):
     ) -> _Weighed:
         suspicion = cases_of(process).get(claim.name)
         accuser = None if isinstance(claim, Alive) else process.engine.member(claim.accuser)
+        known = accuser is not None and accuser.is_active
+        if weighs(process) and isinstance(claim, Suspect):
+            known = bool(_credible(process, claim))
         accusers = () if suspicion is None else _accusers(process, claim.name)
         return _Weighed(
             claim,
             source,
             process.engine.member(claim.name),
             evidence_of(process, claim.name),
-            accuser is not None and accuser.is_active,
+            known,
             accusers,
             credible,
         )
@@ -140,7 +144,7 @@ class ClaimsWeighed(Checker):
         if claim.incarnation < before.incarnation or claim.accuser == claim.name:
             return ""
         if weighs(process) and isinstance(claim, Suspect) and before.is_active:
-            if not _credible(process, claim):
+            if not each.known_accuser:
                 return "" if evidence_of(process, claim.name) == each.evidence else "took it in"
             held = graded_of(process).get(claim.name)
             if held is not None and not each.accusers:
@@ -178,10 +182,12 @@ def _accusers(process: Process, name: str) -> tuple[str, ...]:
 def _credible(process: Process, claim: Suspect) -> frozenset[str]:
     """The accusers in an accusation whose word counts here."""
     names = {name for name, _ in claim.others} | {claim.accuser}
+    held = graded_of(process).get(claim.name)
+    begins = held is None or held.incarnation != claim.incarnation
     counting: set[str] = set()
     for name in names - {claim.name, process.name}:
         row = process.engine.member(name)
-        if row.is_active if row is not None else name == claim.accuser:
+        if row.is_active if row is not None else begins and name == claim.accuser:
             counting.add(name)
     return frozenset(counting)
 

@@ -27,7 +27,7 @@ STALL_SECONDS: Final = 9.0
 SILENT_SECONDS: Final = 7.5
 """Longest silence of a network that is drawn: ``Config.safe`` forgives eight seconds."""
 
-TRIAL_SHARE: Final = 0.2
+TRIAL_SHARE: Final = 0.4
 """Of the random scenarios of this detector have nothing but outages, one after the other."""
 
 TRIAL_GAP: Final = 45.0
@@ -75,7 +75,8 @@ def _false_words(stage: Stage, step: Step) -> None:
             return
         subject, source = rng.sample(about, 2)
         gone = [row.name for row in process.engine.members(all=True) if not row.is_active]
-        names = [victim, "nobody", "stranger", subject.name, source.name, *gone]
+        odd = [victim, "nobody", "stranger", subject.name, *gone]
+        names = list(dict.fromkeys([*odd, *(row.name for row in about)]))
         others = {
             name: (name, int(rng.choice(list(Evidence))))
             for name in rng.sample(names, rng.randrange(len(names)))
