@@ -9,6 +9,7 @@ from tests.engine.detecting import (
     CALM,
     ROUND,
     at_rest,
+    doubt,
     helpers_of,
     last_ping,
     look,
@@ -26,7 +27,7 @@ from trio_gossip.codec.messages import (
 from trio_gossip.engine.attempt import Step
 from trio_gossip.events import MemberSuspected, Reason
 from trio_gossip.failures import Evidence
-from trio_gossip.members import MemberState
+from trio_gossip.members import INCARNATION_JUMP_MAX, MemberState
 
 SILENT, STALLED, REFUSED = Evidence.SILENT, Evidence.STALLED, Evidence.REFUSED
 
@@ -132,6 +133,21 @@ def test_findings_about_a_member_that_was_reaped_meanwhile_count_nothing() -> No
     nack(bench, ping.sequence)
     assert bench.count("findings_outdated") == 1
     bench.wait(5.0)
+    at_rest(bench)
+
+
+def test_a_name_that_began_anew_far_below_meanwhile_is_not_accused_of_its_former_life() -> None:
+    """It raised once: the accusation was implausible by then, and there was no suspicion of it."""
+    bench = watching("x", "a", "b", reap_time=0.0, gossip_to_dead_time=0.0, tombstone_time=0.0)
+    bench.know("x", incarnation=1000)
+    ping = doubt(bench, "x", 1000 + INCARNATION_JUMP_MAX, wide=True)
+    bench.receive("a", Dead(1000, "x", "a"))
+    bench.wait(0.1)
+    assert bench.engine.member("x") is None
+    bench.know("x", incarnation=1)
+    nack(bench, ping.sequence)
+    assert bench.count("findings_outdated") == 1
+    assert bench.state("x") is MemberState.ALIVE
     at_rest(bench)
 
 

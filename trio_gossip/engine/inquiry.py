@@ -86,6 +86,8 @@ class Inquiry(Judge):
             entry is None
             or not entry.member.is_active
             or entry.member.incarnation > attempt.accused
+            # The name was reaped and forgotten, and began anew far below.
+            or attempt.accused - entry.evidence > INCARNATION_JUMP_MAX
         ):
             node.counters.bump("findings_outdated")
             return
