@@ -207,7 +207,7 @@ THIRD = Address("h-third-place", 9)
 
 
 def moved_meanwhile(incarnation: int = 3, address: Address = THIRD) -> Bench:
-    """We ask where "a" was, as it is said to be at NEW; then c, that has asked, says where it is."""
+    """We ask where "a" was, as it may be at NEW; then c, that has asked, says where it is."""
     bench = Bench()
     bench.know("a", "b", "c")
     bench.clear()
