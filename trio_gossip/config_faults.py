@@ -21,11 +21,20 @@ SECONDS_MAX: Final = 1e9
 """Longest of all durations, thirty years: in effect never."""
 
 
+STATE_PLANE_BYTES_MAX: Final = 128 * 1024 * 1024
+"""Most bytes that a plane of state may hold: one exchange has to bring all of them."""
+
+STATE_PLANE_RECORDS_MAX: Final = 131_072
+"""Most records of it: the end of an exchange lists them."""
+
 PACKETS_PER_SECOND_MAX: Final = 1e6
 """Highest rate of packets or broadcasts; more than a socket takes."""
 
 DETECTORS: Final = ("evidence", "memberlist")
 """Rules by which silent members are judged."""
+
+HELPERS_MAX: Final = 6
+"""Helpers in a round; with their accuser all of them fit into one accusation."""
 
 GAPS_MAX: Final = 16
 """Gaps between transmissions that may differ; the last one repeats."""
@@ -66,7 +75,7 @@ _FLAGS = ("stream_pings", "summaries", "kernel_evidence")
 _HOOKS = ("admit", "stream_ping_filter")
 _FACTORS = {"max_factor": (1.0, 64.0), "solo_factor": (1.0, 64.0)}
 _COUNTS = {
-    "helpers": (0, 6),  # with their accuser all fit into one accusation
+    "helpers": (0, HELPERS_MAX),
     "isolate_after": (1, 64),
     "indirect_probes": (0, 32),
     "awareness_max": (1, 64),
@@ -87,10 +96,10 @@ _COUNTS = {
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
     "broadcast_burst": (1, 1048576),
-    "state_records_max": (1, 131072),
-    "state_owner_records_max": (1, 131072),
-    "state_bytes_max": (1, 1024**4),
-    "state_owner_bytes_max": (1, 1024**4),
+    "state_records_max": (1, STATE_PLANE_RECORDS_MAX),
+    "state_owner_records_max": (1, STATE_PLANE_RECORDS_MAX),
+    "state_bytes_max": (1, STATE_PLANE_BYTES_MAX),
+    "state_owner_bytes_max": (1, STATE_PLANE_BYTES_MAX),
     "lazy_bytes": (0, 65536),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }

@@ -4,7 +4,8 @@
   present value; the build fails when it is gone.
 * ``:counter:`name``` writes a counter's name; the build fails when nothing counts under it.
 * ``.. precedence-table::``, ``.. suspicion-table::``, ``.. graded-table::``, ``.. scale-table::``,
-  ``.. preset-table::``, ``.. checker-table::`` and ``.. step-table::`` are tables that the code itself fills.
+  ``.. preset-table::``, ``.. checker-table::`` and ``.. step-table::`` are tables that the code
+  itself fills.
 """
 
 from __future__ import annotations

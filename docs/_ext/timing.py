@@ -41,8 +41,8 @@ def suspicion_rows() -> Iterator[list[str]]:
 
 
 def graded_rows() -> Iterator[list[str]]:
-    """A class, then the seconds of a suspicion at the LAN profile with 0, 1 and 2 confirmations, and
-    with two members.
+    """A class, then the seconds of a suspicion at the LAN profile with 0, 1 and 2 confirmations,
+    and with two members.
     """
     config = Config.lan(name="x")
     for evidence in Evidence:

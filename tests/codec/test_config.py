@@ -12,7 +12,11 @@ import pytest
 
 from trio_gossip.addresses import Address
 from trio_gossip.config import Config
-from trio_gossip.config_faults import PACKET_BYTES_MIN
+from trio_gossip.config_faults import (
+    PACKET_BYTES_MIN,
+    STATE_PLANE_BYTES_MAX,
+    STATE_PLANE_RECORDS_MAX,
+)
 from trio_gossip.detector_config import DetectorConfig
 from trio_gossip.errors import ConfigError, GossipError
 from trio_gossip.members import Versions
@@ -121,10 +125,10 @@ COUNTS = {
     "leave_acks": (0, 32),
     "broadcast_queue_max": (1, 1048576),
     "broadcast_burst": (1, 1048576),
-    "state_records_max": (1, 131072),
-    "state_owner_records_max": (1, 131072),
-    "state_bytes_max": (1, 1024**4),
-    "state_owner_bytes_max": (1, 1024**4),
+    "state_records_max": (1, STATE_PLANE_RECORDS_MAX),
+    "state_owner_records_max": (1, STATE_PLANE_RECORDS_MAX),
+    "state_bytes_max": (1, STATE_PLANE_BYTES_MAX),
+    "state_owner_bytes_max": (1, STATE_PLANE_BYTES_MAX),
     "lazy_bytes": (0, 65536),
     "message_bytes_max": (1, 20 * 1024 * 1024),
 }

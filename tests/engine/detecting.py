@@ -7,6 +7,7 @@ from typing import Any
 from tests.engine.bench import Bench, Sent, address_of
 from trio_gossip.codec.messages import Ack, IndirectPing, Nack, Ping, Suspect
 from trio_gossip.engine.graded import GradedSuspicion
+from trio_gossip.events import MemberFailed, MemberRecovered, Reason
 from trio_gossip.failures import DialFailure, Evidence
 
 NEVER = 1e6
@@ -18,6 +19,9 @@ CALM: dict[str, Any] = {
     "summaries": False,
 }
 """One loop of probes, and nothing but probes and gossip."""
+
+OTHERS = ("a", "b", "c", "d", "e", "f", "g")
+"""Members beside the one that is asked for."""
 
 ROUND = 1.02
 """Seconds of one round through helpers where no time of answers is known: twice the timeout."""
@@ -167,3 +171,56 @@ def at_rest(bench: Bench) -> None:
     assert not len(parts.streams)
     for kind in ("attempt", "suspicion", "reprobe", "exchange"):
         assert not timers(bench, kind), f"a timer of {kind} is left"
+
+
+def fails_after(bench: Bench, name: str = "x", limit: float = 100.0) -> float:
+    """Seconds from now until a member is declared failed."""
+    began = bench.now
+    while not bench.seen(MemberFailed):
+        assert bench.now - began < limit, "it never failed"
+        bench.now = max(bench.now, bench.engine.next_deadline)
+        bench.take(bench.engine.handle_timeout(now=bench.now))
+    assert bench.seen(MemberFailed)[0].member.name == name
+    return bench.now - began
+
+
+def accusing(*changed: Evidence, **changes: object) -> Bench:
+    """A bench that accuses a member in public itself, with two helpers."""
+    bench = watching("x", *OTHERS, quiet=0.0, helpers=2, **changes)
+    nack(bench, doubt(bench).sequence, *changed)
+    assert not suspicion_of(bench, "x").private
+    bench.clear()
+    return bench
+
+
+def told(bench: Bench, name: str = "x") -> list[Suspect]:
+    """The accusations of a member that the others heard."""
+    return [
+        message
+        for sent in bench.sent
+        for message in sent.messages
+        if isinstance(message, Suspect)
+        and message.name == name
+        and sent.address != address_of(name)
+    ]
+
+
+def recovered(bench: Bench) -> list[Reason]:
+    """Why suspicions ended well."""
+    return [event.reason for event in bench.seen(MemberRecovered)]
+
+
+def rechecking(bench: Bench) -> Ping:
+    """Let the quiet time pass, until helpers are asked again; returns the question."""
+    bench.clear()
+    _, request = bench.wait_for(IndirectPing, limit=3.0)
+    return last_ping(bench, request.target)
+
+
+def probing(*names: str, **changes: object) -> tuple[Bench, Ping]:
+    """A bench just after its first probe was sent, before any answer has been measured."""
+    bench = Bench(**(CALM | changes))
+    bench.know(*names)
+    bench.clear()
+    _, ping = bench.wait_for(Ping)
+    return bench, ping

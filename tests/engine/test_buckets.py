@@ -158,6 +158,13 @@ def test_who_is_wanted_is_told_of_and_whose_end_is_not_known_as_well() -> None:
     assert made.count("repair_refused") == 1
 
 
+def test_who_wants_nobody_that_is_known_is_sent_nothing() -> None:
+    made = bench("a", "b")
+    answered(made, "b")
+    assert wants(made, ids("nobody"), b"") == []
+    assert not made.sent
+
+
 def test_an_end_is_remembered_as_long_as_the_tombstone() -> None:
     made = bench("a", "b")
     made.receive("b", Leave(1, 1, "b"))

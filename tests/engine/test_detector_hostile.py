@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.engine.bench import CODEC, Bench, address_of, alive
 from tests.engine.detecting import (
+    OTHERS,
     accuse,
     at_rest,
     helpers_of,
@@ -34,7 +35,6 @@ from trio_gossip.failures import DialFailure, Evidence
 from trio_gossip.members import MemberState
 
 SILENT, STALLED, REFUSED = Evidence.SILENT, Evidence.STALLED, Evidence.REFUSED
-OTHERS = ("a", "b", "c", "d", "e", "f", "g")
 GHOSTS = tuple(f"ghost{number}" for number in range(ACCUSERS_MAX - 1))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trio_gossip.codec import NativeCodec
 from trio_gossip.codec.messages import ACCUSERS_MAX, AGE_MS_MAX
 from trio_gossip.config import Config
-from trio_gossip.config_faults import HELPERS_MAX, PACKET_BYTES_MIN
+from trio_gossip.config_faults import PACKET_BYTES_MIN
 from trio_gossip.engine.graded import CONFIRMATIONS, SPARE_ACCUSERS, GradedSuspicion, class_of
 from trio_gossip.failures import Evidence
 from trio_gossip.members import INCARNATION_MAX
@@ -157,8 +157,8 @@ def test_more_accusers_than_count_are_kept_to_a_bound_and_those_refused_beyond_i
 
 
 def test_helpers_of_one_round_fit_beside_their_accuser() -> None:
-    made = suspicion(*[REFUSED] * (HELPERS_MAX + 1))
-    assert len(made.found) == HELPERS_MAX + 1
+    made = suspicion(*[REFUSED] * (6 + 1))
+    assert len(made.found) == 6 + 1
 
 
 def test_only_what_changes_something_is_worth_telling() -> None:

@@ -183,10 +183,13 @@ def test_point_6_the_same_process_can_join_again_after_it_left() -> None:
     assert world.run_until(world.agree, 5.0)
 
 
-def test_point_7_a_restarted_pod_at_a_new_address_is_taken_over_within_two_seconds() -> None:
+@pytest.mark.parametrize("down", [0.2, 0.5, 1.0, 3.0])
+def test_point_7_a_restarted_pod_at_a_new_address_is_taken_over_within_two_seconds(
+    down: float,
+) -> None:
     world = cluster(*[f"n{number}" for number in range(10)])
     world.crash("n4")
-    world.run(0.5)
+    world.run(down)
     process = world.start("n4", address=Address("h-elsewhere", 8001))
     world.join("n4", "n0")
     began = world.now
@@ -198,7 +201,10 @@ def test_point_7_a_restarted_pod_at_a_new_address_is_taken_over_within_two_secon
             assert member is not None
             assert member.address == process.address
             updates = [e for e in other.seen(MemberUpdated) if e.member.name == "n4"]
-            assert [event.reason for event in updates] == [Reason.TAKEOVER]
+            failed = [e for e in other.seen(MemberFailed) if e.member.name == "n4"]
+            # Of a process that is gone for a second its host has told everybody.
+            assert [event.reason for event in updates] == ([] if failed else [Reason.TAKEOVER])
+            assert down > 0.2 or not failed
 
 
 def test_point_7_a_live_member_keeps_its_name_and_both_sides_hear_of_the_conflict() -> None:

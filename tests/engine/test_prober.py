@@ -69,6 +69,15 @@ def test_after_the_timeout_helpers_and_a_stream_are_asked() -> None:
     assert (opened.address, opened.peer_name) == (address_of(ping.target), ping.target)
 
 
+def test_an_answer_after_the_timeout_says_nothing_good_of_the_network() -> None:
+    bench, ping, _ = probing("a", "b")
+    bench.wait(0.6)
+    lost = bench.engine._node.losses.share
+    bench.receive(ping.target, Ack(ping.sequence))
+    assert bench.engine._node.losses.share == lost > 0.0
+    assert bench.count("probe_acked") == 1
+
+
 def test_two_names_at_one_address_are_one_helper_and_no_alias_of_the_target() -> None:
     bench = Bench(indirect_probes=5)
     bench.know("a")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.services.stating import StateWorld
 from trio_gossip.codec.frames import SERVICE_BYTES_MAX
+from trio_gossip.config_faults import STATE_PLANE_BYTES_MAX, STATE_PLANE_RECORDS_MAX
 from trio_gossip.errors import RemoteProtocolError
 from trio_gossip.services import state_allowance, state_exchange, state_vector
 from trio_gossip.services.base import RequestRefusedError
@@ -19,12 +20,13 @@ from trio_gossip.services.state_allowance import (
     RECORDS_OF_UNIT,
 )
 from trio_gossip.services.state_delta import Ask, Chunk, Closing, Legs
-from trio_gossip.services.state_exchange import CHUNK_BYTES, EXCHANGES_MAX
+from trio_gossip.services.state_exchange import CHUNK_BYTES, CHUNKS_MAX, EXCHANGES_MAX
 from trio_gossip.services.state_fitting import fit_chunk, fit_vector
 from trio_gossip.services.state_intake import Intake
 from trio_gossip.services.state_records import Plane, StateLimits
 from trio_gossip.services.state_vector import Fold, Vector
 from trio_gossip.services.state_wire import (
+    LISTED_MAX,
     encode_ask,
     encode_chunk,
     parse_ask_untrusted,
@@ -262,6 +264,12 @@ def test_questions_for_which_many_records_are_looked_at_cost_more(
     world.replica("a", plane).collect(now_ms=2**42)
     resets = asked_until_refused(world, encode_ask(Ask(Vector(plane, 1, {}, {}))))
     assert resets < many / 1.4
+
+
+def test_one_exchange_brings_all_that_settings_let_a_plane_hold() -> None:
+    # A chunk with less than half of its bytes ends because the next record is longer than that.
+    assert CHUNKS_MAX * CHUNK_BYTES // 2 >= STATE_PLANE_BYTES_MAX
+    assert LISTED_MAX >= STATE_PLANE_RECORDS_MAX
 
 
 def test_all_that_two_planes_hold_fits_into_what_one_peer_may_ask() -> None:

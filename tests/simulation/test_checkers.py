@@ -22,6 +22,9 @@ STRANGER = Address("stranger", 7946)
 EXCUSED_SECONDS = 60.0
 CALM_SECONDS = 115.0
 
+OF_FULL_QUEUES = {"drops-the-most-told"}
+"""Where broadcasts are dropped, it is not judged whether they reach all: see test_checkers_pace."""
+
 
 class Story:
     """The same run for every checker: a cluster of ten with a bit of everything.
@@ -79,6 +82,12 @@ class Story:
             self.simulation.do("a", "broadcast", sealed(b"%d" % number, 400))
         self.simulation.run(10.0)
 
+    def letters(self):
+        """Broadcasts that fit no packet."""
+        for name in "abc":
+            self.simulation.do(name, "broadcast", sealed(b"letter", 5000))
+        self.simulation.run(1.0)
+
     def ends(self):
         """A crash, a leave, and a return at another address before the crash was noticed."""
         simulation = self.simulation
@@ -133,6 +142,7 @@ class Story:
         self.form()
         self.work()
         self.flood()
+        self.letters()
         self.ends()
         self.isolate()
         self.split()
@@ -174,11 +184,10 @@ def test_a_correct_cluster_troubles_no_checker_and_gives_each_something_to_check
         ask_as_a_stranger(story.simulation, "a")
         assert [str(violation) for violation in findings.violations] == []
         assert not findings.counts
-        idle.append(set(findings.idle()))
-    assert set.intersection(*idle) == OF_SEALED
-    assert idle[0] - OF_SEALED == OF_EVIDENCE, "these have nothing to check of memberlist's rules"
+        idle.append(set(findings.idle()) - OF_SEALED - OF_FULL_QUEUES)
+    assert idle[0] == OF_EVIDENCE, "these have nothing to check of memberlist's rules"
     # Here a crash is found out before its member comes back at another address.
-    assert idle[1] - OF_SEALED == OF_MEMBERLIST | {"moved-was-asked"}
+    assert idle[1] == OF_MEMBERLIST | {"moved-was-asked"}
 
 
 @pytest.mark.parametrize("detector", ["memberlist", "evidence"])

@@ -13,6 +13,7 @@ from trio_gossip.services.state_replica import Replica
 from trio_gossip.testing import Simulation
 from trio_gossip.testing.checkers.base import Findings
 from trio_gossip.testing.checkers.catalogue import Checkers, attach
+from trio_gossip.testing.checkers.keeping import SharedKeysStay, StateOfMembers
 from trio_gossip.testing.checkers.quiescence import Quiescence
 from trio_gossip.testing.checkers.state import (
     DeletedStaysDeleted,
@@ -31,6 +32,8 @@ PROVED = (
     "state-goes-forward",
     "state-own",
     "deleted-stays-deleted",
+    "state-of-members",
+    "shared-keys-stay",
 )
 """Each has a test here in which it objects, as the stories of the other files write no state."""
 
@@ -238,3 +241,47 @@ def test_an_older_tombstone_in_state_or_an_older_value_is_noticed() -> None:
 
 def rules(findings: Findings) -> set[str]:
     return {violation.checker for violation in findings.violations}
+
+
+def mourned(checkers: list[type]) -> Findings:
+    """One of four members writes, crashes, and is reaped."""
+    simulation, findings, attached = formed(checkers, gossip_to_dead_time=6.0, reap_time=12.0)
+    for shared in (False, True):
+        simulation.write("d", "k", b"v", shared=shared)
+    simulation.run(5.0)
+    simulation.crash("d")
+    simulation.run(60.0)
+    assert simulation.processes["a"].engine.member("d") is None
+    attached.finish()
+    return findings
+
+
+def test_keys_of_a_reaped_member_go_and_shared_ones_stay() -> None:
+    findings = mourned([StateOfMembers, SharedKeysStay])
+    assert not findings.violations
+    assert findings.idle() == []
+
+
+def test_keys_of_a_reaped_member_that_stay_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(State, "forget", lambda *_: None)
+    assert mourned([StateOfMembers]).counts["state-of-members"] > 0
+
+
+def test_shared_keys_that_go_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget(self: State, name: str) -> None:
+        self.replica(Plane.SHARED)._clear(name)
+
+    monkeypatch.setattr(State, "forget", forget)
+    assert mourned([SharedKeysStay]).counts["shared-keys-stay"] > 0
+
+
+def test_shared_keys_may_go_where_tombstones_were_collected() -> None:
+    simulation, findings, attached = formed([SharedKeysStay])
+    simulation.write("a", "k", b"v", shared=True)
+    simulation.run(5.0)
+    process = simulation.processes["b"]
+    process.state._host.bump("state_collected")
+    process.state.replica(Plane.SHARED).slots.remove(("", "k"))
+    simulation.run(5.0)
+    attached.finish()
+    assert not findings.violations

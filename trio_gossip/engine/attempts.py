@@ -99,7 +99,7 @@ class Attempts:
             case Step.REPEAT_WIDE:
                 self._ping(attempt, again)
                 self._next(attempt, Step.JUDGE, self._node.now + attempt.rto + GRACE)
-            case Step.JUDGE:
+            case _:
                 self._judge(attempt)
 
     def hurry(self, attempt: Attempt) -> None:

@@ -95,7 +95,7 @@ class Host(Protocol):
 
     def set_deadline(self, at: float) -> None:
         """Have :meth:`Service.handle_timeout` called at ``at``, as :attr:`now` counts, or up to
-        :data:`MOMENT` before. Replaces the one before; ``math.inf`` for never.
+        ``MOMENT`` before. Replaces the one before; ``math.inf`` for never.
         """
         ...
 

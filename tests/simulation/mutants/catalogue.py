@@ -29,6 +29,7 @@ NEEDS = {
     "full queue": "more broadcasts than the queue takes",
     "hostile": "forged packets or frames",
     "leave": "members that leave",
+    "long broadcasts": "messages that are announced, and fetched by stream",
     "long run": "minutes after a failure: reaped rows, expired memories",
     "loss": "lost packets",
     "lost incarnation": "a restart that begins below its last incarnation",
@@ -42,6 +43,7 @@ NEEDS = {
     "restart": "processes that come back",
     "return": "a member that joins again after it left",
     "small": "two or three members",
+    "state": "writes of versioned state",
     "stream cut": "streams that break in the middle, or hang",
     "twin": "two live processes with one name",
 }

@@ -208,3 +208,58 @@ def answers_pings_for_others(patch: Patch) -> None:
         original(self, message, source)
 
     patch.wrap(Relay, "ping", ping)
+
+
+@mutant(
+    "the-helper-asks-where-it-holds-the-member",
+    check=("relay-in-time",),
+    why="slip: the address in a request for help is not compared with one's own; a wrong address"
+    " then passes for a good one",
+    needs=("move", "loss"),
+)
+def the_helper_asks_where_it_holds_the_member(patch: Patch) -> None:
+    """A helper says that a member answers, though not where the asker holds it."""
+
+    def request(original, self, message, source):
+        entry = self._node.table.get(message.target)
+        if entry is not None:
+            message.address = entry.member.address
+        original(self, message, source)
+
+    patch.wrap(Relay, "request", request)
+
+
+@mutant(
+    "a-helper-that-knows-better-is-silent",
+    check=("relay-in-time", "health-score"),
+    why="slip: one of two ways out of a request has no nack, so that the asker blames itself",
+    needs=("move", "loss"),
+)
+def a_helper_that_knows_better_is_silent(patch: Patch) -> None:
+    """A helper that holds the member at another address does not answer at all."""
+
+    def request(original, self, message, source):
+        entry = self._node.table.get(message.target)
+        if entry is not None and entry.member.address != message.address:
+            message.want_nack = False
+        original(self, message, source)
+
+    patch.wrap(Relay, "request", request)
+
+
+@mutant(
+    "places-of-helpers-are-never-freed",
+    check=("relay-in-time", "helpers-asked"),
+    why="slip: the number of requests of one member goes up and never down",
+    needs=("loss", "long run"),
+)
+def places_of_helpers_are_never_freed(patch: Patch) -> None:
+    """After sixteen requests of one member a helper refuses all others of it."""
+
+    def close(original, self, sequence):
+        asked = self._asked_by[self._open[sequence].requester]
+        relayed = original(self, sequence)
+        self._asked_by[relayed.requester] = asked
+        return relayed
+
+    patch.wrap(Relay, "_close", close)

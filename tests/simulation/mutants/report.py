@@ -1,18 +1,25 @@
 """Which planted bugs are noticed, by whom and after how many seeds:
 ``python -m tests.simulation.mutants.report --seeds 1000``.
+
+A thousand seeds of every bug take many hours. ``--seconds 60`` gives up a bug after a minute of
+computing, and ``--keep FILE`` notes each verdict in a file, where the next call goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import json
+import math
 import multiprocessing
 import os
+import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 
@@ -58,6 +65,7 @@ class Verdict:
         caught: who objected in the last of these runs, empty if nobody ever did.
         text: what the first of them saw.
         noise: who objected to a run without the bug, and so does not count.
+        late: it was given up for the time that it took, before all seeds were tried.
     """
 
     name: str
@@ -66,6 +74,7 @@ class Verdict:
     caught: tuple[str, ...] = ()
     text: str = ""
     noise: tuple[str, ...] = ()
+    late: bool = False
 
 
 def judge(seed: int) -> Outcome:
@@ -110,18 +119,27 @@ def depends_on_hash_seed(mutant: Mutant, seed: int) -> bool:
     return len(digests) > 1
 
 
-def try_mutant(name: str, seeds: range) -> Verdict:
+def try_mutant(name: str, seeds: range, seconds: float = math.inf) -> Verdict:
     """Run seed after seed with one bug, until a checker objects that has had nothing to say against
     the same runs without it.
+
+    Args:
+        name: of the mutant.
+        seeds: of the scenarios, in this order.
+        seconds: of this process's computing, for the runs with the bug; then it is given up. What
+            other processes take does not count, so a busy machine changes little.
     """
     mutant = BY_NAME[name]
     showed = 0
+    spent = 0.0
     noise: dict[str, None] = {}
     for tried, seed in enumerate(seeds, 1):
         before = sound(seed)
         noise.update(dict.fromkeys(before.objections))
+        began = time.process_time()
         with mutant.applied():
             outcome = judge(seed)
+        spent += time.process_time() - began
         showed += outcome.digest != before.digest
         caught = tuple(each for each in outcome.objections if each not in noise)
         text = outcome.text
@@ -129,7 +147,21 @@ def try_mutant(name: str, seeds: range) -> Verdict:
             caught, text = ("determinism",), "one seed gave two digests"
         if caught:
             return Verdict(name, tried, showed, caught, text, tuple(noise))
+        if spent > seconds:
+            return Verdict(name, tried, showed, noise=tuple(noise), late=tried < len(seeds))
     return Verdict(name, len(seeds), showed, noise=tuple(noise))
+
+
+def kept(file: Path | None) -> list[Verdict]:
+    """The verdicts that a former call left in a file, of mutants that are still there."""
+    if file is None or not file.exists():
+        return []
+    found = [json.loads(line) for line in file.read_text().splitlines()]
+    verdicts = [
+        Verdict(**{key: tuple(v) if type(v) is list else v for key, v in each.items()})
+        for each in found
+    ]
+    return [verdict for verdict in verdicts if verdict.name in BY_NAME]
 
 
 def line_of(verdict: Verdict) -> str:
@@ -137,7 +169,8 @@ def line_of(verdict: Verdict) -> str:
     mutant = BY_NAME[verdict.name]
     if not verdict.caught:
         needs = ", ".join(mutant.needs) or "nothing special"
-        shows = f"differs in {verdict.showed} of {verdict.seeds}"
+        late = " (no time for more)" if verdict.late else ""
+        shows = f"differs in {verdict.showed} of {verdict.seeds}{late}"
         return f"    -  {mutant.name}: MISSED, {shows}; needs {needs}; {', '.join(mutant.check)}"
     expected = "" if set(verdict.caught) & set(mutant.check) else " (another was expected)"
     return f"{verdict.seeds:5}  {mutant.name}: {', '.join(verdict.caught[:4])}{expected}"
@@ -155,6 +188,11 @@ def print_report(verdicts: list[Verdict], seconds: float) -> None:
     noise = sorted({name for each in verdicts for name in each.noise})
     print("object without a bug as well, and were not counted there:", ", ".join(noise) or "none")
     share = caught.total() / total.total()
+    needed = sorted(each.seeds for each in verdicts if each.caught)
+    if needed:
+        most = needed[math.ceil(0.95 * len(needed)) - 1]
+        median = statistics.median(needed)
+        print(f"seeds until one was caught: median {median:g}, 95 % {most}, most {needed[-1]}")
     print(f"caught {caught.total()} of {total.total()}, {share:.1%}, in {seconds:.0f} s")
 
 
@@ -164,6 +202,8 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--only", default="", help="part of the names to try")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="most of each mutant")
+    parser.add_argument("--keep", type=Path, help="a file for verdicts; those in it are not redone")
     parser.add_argument("--digest", type=int, help="only play this seed and print its digest")
     options = parser.parse_args()
     names = [name for name in BY_NAME if options.only in name]
@@ -175,11 +215,17 @@ def main() -> int:
         return 0
     seeds = range(options.first, options.first + options.seeds)
     began = time.perf_counter()
-    verdicts: list[Verdict] = []
+    verdicts = [verdict for verdict in kept(options.keep) if verdict.name in names]
+    done = {verdict.name for verdict in verdicts}
+    names = [name for name in names if name not in done]
+    attempt = functools.partial(try_mutant, seeds=seeds, seconds=options.seconds)
     with multiprocessing.Pool(options.jobs) as pool:
-        for verdict in pool.imap_unordered(functools.partial(try_mutant, seeds=seeds), names):
+        for verdict in pool.imap_unordered(attempt, names):
             verdicts.append(verdict)
             print(line_of(verdict), file=sys.stderr, flush=True)
+            if options.keep:
+                with options.keep.open("a") as file:
+                    print(json.dumps(attrs.asdict(verdict)), file=file)
     print_report(verdicts, time.perf_counter() - began)
     return 0
 

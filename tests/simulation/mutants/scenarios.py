@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.mutants.catalogue import Mutant
 from tests.simulation.mutants.gauntlet import RecordedWorld, Recorder, Scenario
+from tests.simulation.mutants.knowledge import deaf, elsewhere, letters, schism, writing
 from tests.simulation.mutants.lies import forged, garbage, old_news
 from trio_gossip.addresses import Address
 from trio_gossip.codec import NativeCodec
@@ -262,7 +263,7 @@ def _between(some: list[str], others: list[str]) -> list[tuple[str, str]]:
 
 GAUNTLET = (
     *(few, refusals, garbage, streams, late_news, old_news, twins, forged),
-    *(doubts, lost_incarnation, life, split, limits),
+    *(elsewhere, deaf, letters, writing, doubts, lost_incarnation, life, schism, split, limits),
 )
 """All of them, the short ones first."""
 
@@ -274,16 +275,19 @@ LIKELY = {
     "full queue": (limits,),
     "hostile": (forged, garbage),
     "leave": (late_news, life),
-    "loss": (life,),
+    "long broadcasts": (letters,),
+    "long run": (schism, split),
+    "loss": (deaf, life),
     "lost incarnation": (lost_incarnation,),
     "meta": (life,),
-    "move": (twins,),
+    "move": (elsewhere, twins),
     "oversize": (limits,),
-    "partition": (split,),
-    "pause": (life,),
+    "partition": (schism, split),
+    "pause": (deaf, life),
     "refusal": (refusals,),
     "reorder": (old_news, late_news, life),
     "restart": (life,),
+    "state": (writing,),
     "stream cut": (streams,),
     "twin": (twins,),
 }

@@ -38,7 +38,8 @@ class _Turn:
     withheld: int
     ping: Ping | None = None
     failed: int = 0
-    """The evidence against the member that pings, if it is held failed."""
+    """The evidence against the member that pings, if it is held failed, or was reaped."""
+    reaped: bool = False
     owed: list[tuple[str, int]] = attrs.field(factory=list[tuple[str, int]])
     """Of whom the source has to hear, and from which incarnation on."""
     sent: list[tuple[Message, Address]] = attrs.field(factory=list["tuple[Message, Address]"])
@@ -47,7 +48,8 @@ class _Turn:
 class PingsAnswered(Checker):
     """Whoever is pinged by its own name answers in the same turn (SWIM section 3.1), and nobody
     answers for another name. A member that is held failed and pings is told so beside the ack
-    (it may know nothing of that, and refutes).
+    (it may know nothing of that, and refutes); so is one that was reaped, as long as there is
+    a tombstone.
 
     A stranger is answered with no more bytes than it sent; an answer that was withheld for that
     is excused.
@@ -69,6 +71,9 @@ class PingsAnswered(Checker):
             row = process.engine.member(ping.source)
             if row is not None and row.state is MemberState.FAILED:
                 turn.failed = evidence_of(process, ping.source)
+            elif row is None:
+                turn.failed = _buried_at(process, ping.source)
+                turn.reaped = True
 
     def sent(self, process: Process, data: bytes, address: Address) -> None:
         if self._turn is not None and self._turn.process is process:
@@ -92,6 +97,8 @@ class PingsAnswered(Checker):
             )
             if not acked:
                 self.wrong(f"{process.name} did not answer a ping of {ping.source}")
+            elif turn.reaped and not _buried_at(process, ping.source):
+                self.ok()  # unknown, or its tombstone has just gone
             elif turn.failed and not told:
                 self.wrong(f"{process.name} did not tell {ping.source} that it holds it failed")
             else:
@@ -205,6 +212,13 @@ def first_claims(messages: Sequence[Message]) -> Iterator[Claim]:
         if isinstance(message, Alive | Suspect | Dead) and message.name not in seen:
             seen.append(message.name)
             yield message
+
+
+def _buried_at(process: Process, name: str) -> int:
+    """The incarnation at which a process has reaped a member; 0 when it remembers none."""
+    node = node_of(process)
+    stone = node.table.tombstone(name, now=node.now)
+    return 0 if stone is None else stone.incarnation
 
 
 def _withheld(process: Process) -> int:

@@ -12,6 +12,7 @@ from trio_gossip.engine.membership import TOMBSTONES_MAX
 from trio_gossip.engine.relay import RELAYS_EACH_MAX
 from trio_gossip.engine.streams import LIFETIME_FACTOR
 from trio_gossip.engine.sync import HELD_TABLES
+from trio_gossip.events import MessageReceived
 from trio_gossip.members import MemberState
 from trio_gossip.testing.checkers.base import Checker
 from trio_gossip.testing.checkers.inside import (
@@ -20,6 +21,7 @@ from trio_gossip.testing.checkers.inside import (
     engine_time,
     graded_of,
     held_bytes_of,
+    held_letters_of,
     held_records_of,
     is_leaving,
     is_open_stream,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine import Complete
     from trio_gossip.engine.outputs import Output
     from trio_gossip.engine.timers import Key
+    from trio_gossip.events import Event
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
     from trio_gossip.testing.simulation.simulation import Simulation
@@ -44,6 +47,9 @@ SINGLE_TIMERS: Final = 16
 
 OPEN_AT_REST: Final = 4
 """Questions and streams that an idle process may have open: its probe and a push/pull each way."""
+
+LETTERS_SECONDS: Final = 60.0
+"""After the last message: a long broadcast is kept for thirty, and may be fetched for twenty."""
 
 REST_SECONDS: Final = 30.0
 """How long after the faults nothing of them may be open any more: streams have timed out."""
@@ -114,7 +120,8 @@ class MemoryBounds(_Looking):
     * records of tables that peers have sent and that are not merged yet: ``HELD_TABLES`` times
       ``members_max``; and bytes of messages, ``HELD_MESSAGES`` times ``message_bytes_max``;
     * when the faults have been over for half a minute: four streams, and four questions beside one
-      for each member, since all may look for one that is silent at the same time.
+      for each member, since all may look for one that is silent at the same time;
+    * and when nobody has got a message for a minute, no long broadcast is kept any more.
     """
 
     name: ClassVar[str] = "memory-bounds"
@@ -123,6 +130,7 @@ class MemoryBounds(_Looking):
         super().__init__(simulation, findings)
         self._names: set[str] = set()
         self._calm: float | None = None
+        self._spoke = 0.0
 
     def started(self, process: Process) -> None:
         self._names.add(process.name)
@@ -133,6 +141,10 @@ class MemoryBounds(_Looking):
 
     def injected(self, kind: str, names: tuple[str, ...]) -> None:
         self._disturbed()
+
+    def event(self, process: Process, event: Event) -> None:
+        if type(event) is MessageReceived:
+            self._spoke = self.simulation.now
 
     def _disturbed(self) -> None:
         if self._calm is not None:
@@ -164,6 +176,8 @@ class MemoryBounds(_Looking):
             most = OPEN_AT_REST + rows + commands
             self.at_most(process, "questions at rest", questions, most)
             self.at_most(process, "streams at rest", streams, OPEN_AT_REST + commands)
+            if self.simulation.now - self._spoke > LETTERS_SECONDS:
+                self.at_most(process, "bytes of letters at rest", held_letters_of(process), 0)
 
 
 class TimersKept(_Looking):

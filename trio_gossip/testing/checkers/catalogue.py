@@ -38,7 +38,9 @@ from trio_gossip.testing.checkers.incarnations import (
     OneContent,
     OwnIncarnation,
 )
+from trio_gossip.testing.checkers.keeping import SharedKeysStay, StateOfMembers
 from trio_gossip.testing.checkers.lanes import LanesShare
+from trio_gossip.testing.checkers.letters import AnnouncedIsHeld, AnnouncedToAll, LettersAreFetched
 from trio_gossip.testing.checkers.life import FirstIncarnation, NoOwnDeath, Refutation
 from trio_gossip.testing.checkers.outcomes import (
     ArrivedIsDelivered,
@@ -54,6 +56,12 @@ from trio_gossip.testing.checkers.packets import (
     WellFormed,
 )
 from trio_gossip.testing.checkers.passing import ExchangeRate, LostAreTried, NewsIsQueued
+from trio_gossip.testing.checkers.pausing import (
+    DropsTheMostTold,
+    NewsIsHot,
+    NewsIsPaced,
+    RoundsAreSmall,
+)
 from trio_gossip.testing.checkers.pinging import AccusedWasAsked, MovedWasAsked, PingsGoHome
 from trio_gossip.testing.checkers.privacy import QuietKept
 from trio_gossip.testing.checkers.probing import ProbeCoverage, ProbeRate
@@ -67,6 +75,7 @@ from trio_gossip.testing.checkers.repairing import MissedIsRepaired, SumsMatchTa
 from trio_gossip.testing.checkers.rotating import KeysChanged, KeysShared
 from trio_gossip.testing.checkers.rounds import AcksMatch, HealthScore, HelpersAsked
 from trio_gossip.testing.checkers.scanning import RingKept, ScanRate, SuspectsAsked
+from trio_gossip.testing.checkers.searching import TriesAreFew
 from trio_gossip.testing.checkers.secrecy import AcceptedOnce, NoncesOnce, NothingInClear
 from trio_gossip.testing.checkers.spreading import (
     GossipFair,
@@ -164,11 +173,21 @@ ALL: Final[tuple[type[Checker], ...]] = (
     StateOwn,
     StateBounded,
     StateAgrees,
+    StateOfMembers,
+    SharedKeysStay,
     SendsPerRumour,
     SendsEnough,
     LanesShare,
     BroadcastOnce,
     BroadcastToAll,
+    AnnouncedToAll,
+    AnnouncedIsHeld,
+    LettersAreFetched,
+    NewsIsPaced,
+    NewsIsHot,
+    RoundsAreSmall,
+    DropsTheMostTold,
+    TriesAreFew,
     ReliableDelivery,
     VersionsWithoutGap,
     LegalTransitions,

@@ -97,7 +97,8 @@ class BroadcastOnce(Checker):
 class _Awaited:
     source: Process
     origin: str
-    payload: bytes
+    what: bytes | int
+    """Its payload; of one that was announced, and goes by stream, its length."""
     at: float
     by: dict[Process, None]
     expected: int
@@ -120,6 +121,9 @@ class BroadcastToAll(Checker):
     """
 
     name: ClassVar[str] = "broadcast-to-all"
+    kind: ClassVar[type[Broadcast | Announce]] = Broadcast
+    seconds: ClassVar[float] = SPREAD_SECONDS
+    few: ClassVar[int] = MISSED_FEW
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
@@ -132,13 +136,13 @@ class BroadcastToAll(Checker):
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
     ) -> None:
         for message in messages:
-            if isinstance(message, Broadcast) and message.origin == process.name:
+            if isinstance(message, self.kind) and message.origin == process.name:
                 key = (message.origin, message.epoch, message.counter)
                 if key not in self._begun:
                     self._begun.add(key)
                     self._await(process, message)
 
-    def _await(self, process: Process, message: Broadcast) -> None:
+    def _await(self, process: Process, message: Broadcast | Announce) -> None:
         few = process.config.retransmit_mult < TRANSMISSIONS
         if few or not self._sees_all(process) or self.simulation.excuses.covers(process.name):
             return
@@ -151,11 +155,10 @@ class BroadcastToAll(Checker):
         }
         if by:
             now = self.simulation.now
-            self._awaited.append(
-                _Awaited(process, message.origin, message.payload, now, by, len(by))
-            )
+            what = message.payload if isinstance(message, Broadcast) else message.size
+            self._awaited.append(_Awaited(process, message.origin, what, now, by, len(by)))
 
-    def _may_expect(self, process: Process, message: Broadcast) -> bool:
+    def _may_expect(self, process: Process, message: Broadcast | Announce) -> bool:
         return (
             self.simulation.now - process.started_at > PRESENT_SECONDS
             and process.can_run
@@ -178,7 +181,8 @@ class BroadcastToAll(Checker):
     def event(self, process: Process, event: Event) -> None:
         if type(event) is MessageReceived and event.delivery is Delivery.BROADCAST:
             for awaited in self._awaited:
-                if awaited.origin == event.sender and awaited.payload == event.payload:
+                is_it = awaited.what in (event.payload, len(event.payload))
+                if awaited.origin == event.sender and is_it:
                     awaited.by.pop(process, None)
 
     def tick(self) -> None:
@@ -193,18 +197,18 @@ class BroadcastToAll(Checker):
                 if gone or covers(process.name) or covers(awaited.origin):
                     del awaited.by[process]
                     awaited.expected -= 1
-            if self.simulation.now - awaited.at > SPREAD_SECONDS:
+            if self.simulation.now - awaited.at > self.seconds:
                 self._awaited.remove(awaited)
                 self._expected += awaited.expected
                 for process in awaited.by:
                     self._missed.append(
-                        f"{awaited.payload!r} of {awaited.origin} missed {process.name}"
+                        f"{awaited.what!r} of {awaited.origin} missed {process.name}"
                     )
 
     def finish(self) -> None:
         if not self._expected or self._has_dropped():
             return
-        if len(self._missed) > max(MISSED_FEW, MISSED_SHARE * self._expected):
+        if len(self._missed) > max(self.few, MISSED_SHARE * self._expected):
             first = ", ".join(self._missed[:3])
             self.wrong(f"{len(self._missed)} of {self._expected} deliveries are missing: {first}")
         else:

@@ -83,7 +83,8 @@ class RelayInTime(Checker):
     """A helper that takes a request answers it, with an ack or a nack, within the time that the
     requester has left (Lifeguard section IV-A: a nack that comes later is none). One of a stranger
     it refuses (memberlist pings anything for anybody). For a target that it holds at another
-    address than the requester it passes on no ack: a wrong address would pass for a good one.
+    address than the requester it passes on no ack, since a wrong address would pass for a good one,
+    but a nack: without one the requester blames itself.
 
     Demanded when helper and requester, and helper and target, know each other, up to sixteen
     requests of one requester; how soon, where both hold the target at one address. In the
@@ -105,7 +106,7 @@ class RelayInTime(Checker):
         if row is not None and row.address != request.address:
             held = self._elsewhere.setdefault(process, {})
             held[source, request.sequence] = request.target
-        elif request.want_nack and knows and row is not None:
+        if request.want_nack and knows and row is not None:
             self._request = (process, request, source, _refused(process))
         self._stranger = None if knows else (process, source, _refused(process))
 
@@ -131,6 +132,9 @@ class RelayInTime(Checker):
             if isinstance(message, Ack) and (address, message.sequence) in elsewhere:
                 name = elsewhere.pop((address, message.sequence))
                 self.wrong(f"{process.name} says that {name} answers where it does not hold it")
+            elif isinstance(message, Nack) and self._is_asked(process, address, message.sequence):
+                self._request = None  # who holds the target elsewhere says no at once
+                self.ok()
         if process.turn_seconds:
             waiting.clear()
             return
@@ -139,6 +143,15 @@ class RelayInTime(Checker):
                 due = waiting.pop((address, message.sequence), None)
                 if due is not None:
                     self._judge(process, due, address)
+
+    def _is_asked(self, process: Process, source: Address, sequence: int) -> bool:
+        """True for the request that came in this turn."""
+        request = self._request
+        return request is not None and (request[0], request[2], request[1].sequence) == (
+            process,
+            source,
+            sequence,
+        )
 
     def _judge(self, process: Process, due: float, address: Address) -> None:
         late = engine_time(process) - due

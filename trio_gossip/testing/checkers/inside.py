@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from trio_gossip.engine.graded import GradedSuspicion
 from trio_gossip.engine.inquiry import Inquiry
+from trio_gossip.engine.parcels import _mark  # pyright: ignore[reportPrivateUsage]
 from trio_gossip.engine.scanner import Scanner
 from trio_gossip.engine.suspicion import Suspicion
 
 if TYPE_CHECKING:
     from trio_gossip.addresses import Address
+    from trio_gossip.codec.messages import Announce
     from trio_gossip.engine.attempt import Attempt
     from trio_gossip.engine.clock import StallClock
     from trio_gossip.engine.judging import Case
@@ -151,11 +153,33 @@ def held_bytes_of(process: Process) -> int:
     return process.engine._parts.mail.held  # pyright: ignore[reportPrivateUsage]
 
 
+def holds_letter(process: Process, announcement: Announce) -> bool:
+    """True while an engine has the long broadcast that is announced so, for those who ask."""
+    parcels = process.engine._parts.mail.parcels  # pyright: ignore[reportPrivateUsage]
+    return _mark(announcement) in parcels._held  # pyright: ignore[reportPrivateUsage]
+
+
 def is_queued(process: Process, name: str) -> bool:
     """True while an engine has news of ``name`` to tell, or its own goodbye."""
     queue = node_of(process).queue
     lane = queue.membership._level_of  # pyright: ignore[reportPrivateUsage]
     return name in lane or (name == process.name and len(queue.urgent) > 0)
+
+
+def wants_letters(process: Process) -> bool:
+    """True while an engine fetches long broadcasts."""
+    parcels = process.engine._parts.mail.parcels  # pyright: ignore[reportPrivateUsage]
+    return bool(parcels._wanted)  # pyright: ignore[reportPrivateUsage]
+
+
+def held_letters_of(process: Process) -> int:
+    """Bytes of long broadcasts that an engine keeps for others."""
+    return process.engine._parts.mail.parcels.bytes  # pyright: ignore[reportPrivateUsage]
+
+
+def times_told(process: Process) -> dict[object, int]:
+    """How often each of the broadcasts was told that a process has to tell, by their keys."""
+    return dict(node_of(process).queue.user._level_of)  # pyright: ignore[reportPrivateUsage]
 
 
 def packet_limit_of(process: Process) -> int:

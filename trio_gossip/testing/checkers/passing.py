@@ -132,14 +132,20 @@ class _Search:
     forgotten: dict[str, float] = attrs.field(factory=dict[str, float])
     """Of the latter, when the tombstone goes."""
 
+    def kind_of(self, name: str) -> str:
+        """What a failed member is to who looks for it."""
+        if self.failed[name] in self.seeds:
+            return "a seed"
+        return "reaped" if name in self.forgotten else "no seed"
+
 
 class LostAreTried(Checker):
     """Members that failed are looked for (memberlist issue 222, where nobody does): a process tries
     a lost address once in each ``rejoin_interval`` with the probability lost / N, as Serf does.
     Of all processes of a run together at least one has tried one of those that it held failed
     when ``TRIES_EXPECTED`` such tries were due; and the same holds of those through which it did
-    not join (weaviate issue 8246, where seeds alone are tried). Reaped ones count as long as their
-    tombstones.
+    not join (weaviate issue 8246, where seeds alone are tried), and of the reaped ones among them,
+    which count as long as their tombstones and are lost for ever if nobody tries them.
     """
 
     name: ClassVar[str] = "lost-are-tried"
@@ -147,9 +153,9 @@ class LostAreTried(Checker):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._searches: dict[Process, _Search] = {}
-        self._tries = {True: 0, False: 0}
-        """Of addresses that are seeds of who tries, and of others."""
-        self._due = {True: 0.0, False: 0.0}
+        self._tries = dict.fromkeys(("a seed", "no seed", "reaped"), 0)
+        """Of addresses that are seeds of who tries, of others in its table, and of reaped ones."""
+        self._due = dict.fromkeys(self._tries, 0.0)
 
     def started(self, process: Process) -> None:
         self._searches[process] = _Search(engine_time(process))
@@ -183,7 +189,9 @@ class LostAreTried(Checker):
             return
         tried = node.counters.get("rejoin_tried", 0)
         if tried != search.tried and output.address in search.failed.values():
-            self._tries[output.address in search.seeds] += 1
+            for name, address in search.failed.items():
+                if address == output.address:
+                    self._tries[search.kind_of(name)] += 1
             self.ok()
         search.tried = tried
 
@@ -196,9 +204,9 @@ class LostAreTried(Checker):
             if not search.failed or is_leaving(process):
                 continue
             most = max(active_of(process), len(search.failed) + SEEDS_LOST)
-            for address in search.failed.values():
+            for name in search.failed:
                 share = seconds / process.config.rejoin_interval / most
-                self._due[address in search.seeds] += share
+                self._due[search.kind_of(name)] += share
 
     def ended(self, process: Process, how: str) -> None:
         self._searches.pop(process, None)
@@ -207,9 +215,10 @@ class LostAreTried(Checker):
         due, tries = sum(self._due.values()), sum(self._tries.values())
         if due >= TRIES_EXPECTED and not tries:
             self.wrong(f"nobody has tried a failed member, {due:.0f} tries were due")
-        elif self._due[False] >= TRIES_EXPECTED and not self._tries[False]:
-            due = self._due[False]
-            self.wrong(f"nobody has tried a member that is no seed, {due:.0f} tries were due")
+        for kind in ("no seed", "reaped"):
+            if self._due[kind] >= TRIES_EXPECTED and not self._tries[kind]:
+                due = self._due[kind]
+                self.wrong(f"nobody has tried a member that is {kind}, {due:.0f} tries were due")
 
 
 class ExchangeRate(Checker):

@@ -46,6 +46,10 @@ SPLIT_HASTE: Final = 3.0
 """How many times as often lost addresses are tried where a good part of the cluster is lost."""
 
 
+STREAMS_EACH: Final = 1 + len(Plane)
+"""Of an exchange: one of tables, and then one of each plane of state."""
+
+
 class Quiescence(AfterFaults):
     """When nothing changes, only probes and their answers travel, and streams no oftener than
     push/pull and the tries of lost addresses have it (ringpop issue 143: two members exchange
@@ -152,8 +156,8 @@ class Quiescence(AfterFaults):
             pulls = seconds / push_pull_seconds(config, 1)
             tries = seconds / (0.5 * config.rejoin_interval / SPLIT_HASTE)
             # Where pings do not compare, each exchange goes on with one of each plane of state.
-            streams = 1 if config.summaries else 1 + len(Plane)
-            if dials > streams * (2 + pulls) + tries:
+            streams = 1 if config.summaries else STREAMS_EACH
+            if dials > streams * (2 + pulls + tries):
                 self.wrong(f"{process.name} opened {dials} streams in {seconds:.0f} quiet seconds")
                 self.disturbed()
                 return

@@ -12,6 +12,7 @@ from trio_gossip.testing.scenarios import (
     forged,
     hostile,
     keys,
+    letters,
     lies,
     lives,
     outages,
@@ -43,6 +44,7 @@ _THEMES: Final = (
     refused,
     vain,
     writing,
+    letters,
 )
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(

@@ -7,10 +7,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_gossip.codec.messages import PARCEL_BYTES_MAX
-from trio_gossip.testing.scenarios import hostile, keys, writing
+from trio_gossip.testing.scenarios import hostile, keys, letters, writing
 from trio_gossip.testing.scenarios.catalogue import GENTLE, KINDS
 from trio_gossip.testing.scenarios.outages import trial_of
-from trio_gossip.testing.scenarios.plots import plot_of
+from trio_gossip.testing.scenarios.plots import plot_of, unheard_goodbye
 from trio_gossip.testing.scenarios.scenario import Scenario
 from trio_gossip.testing.simulation.links import LinkFaults
 
@@ -53,6 +53,16 @@ ROUNDS_SHARE: Final = 0.125
 
 PACKETS_ONLY_SHARE: Final = 0.5
 """Of the scenarios refuse broadcasts that fit no packet; the others announce them."""
+
+LETTERS_SHARE: Final = 1 / 2
+"""Of the scenarios try such broadcasts."""
+
+LETTERS_DRAWN: Final = (2, 8)
+"""Steps that do, there."""
+
+UNHEARD_SHARE: Final = 0.15
+"""Of the rough scenarios have a goodbye that one member cannot hear."""
+
 STATE_SHARE: Final = 1 / 3
 """Of the scenarios write state."""
 
@@ -110,13 +120,20 @@ def random_scenario(
         steps = tuple(sorted((*kept, *plot.steps), key=lambda step: step.at))
         seconds = max(seconds, plot.seconds)
     trial = trial_of(seed, names) if "detector" not in config else None
+    unheard = random.Random(f"unheard {seed}")
     if trial is not None and profile != "wan" and not is_gentle:
         steps, seconds = trial
+    elif not is_gentle and unheard.random() < UNHEARD_SHARE:
+        goodbye = unheard_goodbye(unheard, names)
+        config |= goodbye.config
+        steps = (*steps, *goodbye.steps)
+        seconds = max(seconds, goodbye.seconds)
     written = _writes(seed, names, seconds)
     if written:
         lasting = random.Random(f"tombstones {seed}").choice(TOMBSTONE_SECONDS)
         config["state_tombstone_time"] = lasting
-    steps = tuple(sorted((*steps, *written), key=lambda step: step.at))
+    beside = (*written, *_letters(seed, names, seconds))
+    steps = tuple(sorted((*steps, *beside), key=lambda step: step.at))
     return Scenario(
         seed=seed,
         nodes=count,
@@ -197,7 +214,8 @@ def _weights(rng: random.Random, kinds: tuple[str, ...], *, sealed: bool) -> lis
 def _steps(
     rng: random.Random, names: tuple[str, ...], seconds: float, *, gentle: bool, sealed: bool
 ) -> tuple[Step, ...]:
-    without = {kind.name for kind in writing.KINDS}  # drawn by a chance of its own
+    # These are drawn by chances of their own.
+    without = {kind.name for kind in (*writing.KINDS, *letters.KINDS)}
     kinds = tuple(name for name in (GENTLE if gentle else KINDS) if name not in without)
     weights = _weights(rng, kinds, sealed=sealed)
     drawn: Counter[str] = Counter()
@@ -223,3 +241,13 @@ def _writes(seed: int, names: tuple[str, ...], seconds: float) -> tuple[Step, ..
     weights = [kind.weight for kind in writing.KINDS]
     kinds = rng.choices(writing.KINDS, weights, k=rng.randint(*WRITES_DRAWN))
     return tuple(kind.draw(rng, names, round(rng.uniform(0.0, seconds), 3)) for kind in kinds)
+
+
+def _letters(seed: int, names: tuple[str, ...], seconds: float) -> tuple[Step, ...]:
+    """Broadcasts that fit no packet: beside all else as well."""
+    rng = random.Random(f"letters {seed}")
+    if rng.random() >= LETTERS_SHARE:
+        return ()
+    (kind,) = letters.KINDS
+    count = rng.randint(*LETTERS_DRAWN)
+    return tuple(kind.draw(rng, names, round(rng.uniform(0.0, seconds), 3)) for _ in range(count))

@@ -23,6 +23,10 @@ STORM_MAX: Final = 64
 HIGH_INCARNATION: Final = 2**32 - 2
 """Two refutations more do not fit 32 bits."""
 
+BELIEVED_SECONDS: Final = 30.0
+"""Most by which a clock is behind for versioned state: further back it takes all that others write
+for a fault of their clocks (``StateLimits.clock_skew_ms``)."""
+
 DOWN: Final = Span(0.0, 3600.0)
 """Seconds for which a member may be down."""
 DOWN_DRAWN: Final = Span(0.05, 45.0)
@@ -60,6 +64,22 @@ def _first_incarnation(_stage: Stage, _step: Step) -> dict[str, Any]:
 
 def _clock_back(stage: Stage, step: Step) -> dict[str, Any]:
     return {"incarnation": max(1, WALL_CLOCK + int(stage.simulation.now - step.amount))}
+
+
+def _restart_back(stage: Stage, step: Step) -> Undo:
+    """The same on a wall clock that is behind; versioned state reads it too."""
+    _crash(stage, step)
+    (name,) = step.names
+    simulation = stage.simulation
+
+    def back() -> None:
+        simulation.wall_offset = -min(step.amount, BELIEVED_SECONDS)
+        try:
+            stage.start(name, stage.rng(step), **_clock_back(stage, step))
+        finally:
+            simulation.wall_offset = 0.0
+
+    return back
 
 
 def _high(stage: Stage, step: Step) -> dict[str, Any]:
@@ -218,10 +238,13 @@ KINDS: Final = (
         _first_incarnation,
         excused=Excused.MEMBERS,
     ),
-    _restarting(
-        "restart-back",
-        "crash and come back on a wall clock that is wrong by this many seconds",
-        _clock_back,
+    Kind(
+        name="restart-back",
+        about="crash and come back on a wall clock that is behind by this many seconds",
+        begin=_restart_back,
+        names=(1, 1),
+        seconds=DOWN,
+        durations=DOWN_DRAWN,
         amount=Span(0.0, 1e10),
         amounts=Span(1.0, 1e6),
         excused=Excused.MEMBERS,

@@ -33,6 +33,11 @@ GONE_SECONDS: Final = 45.0
 SETTLED_SECONDS: Final = 6.0
 """After which a restarted member is known to all again, mostly."""
 
+UNHEARD_SECONDS: Final = 5.0
+"""For which who does not hear a goodbye is deaf: until nobody tells of it any more, and not so long
+that others give it up.
+"""
+
 _SPREAD: Final = 10.0
 
 
@@ -116,6 +121,20 @@ def _farewell(rng: random.Random, names: Cast) -> Plot:
         for hearer in hearers
     ]
     return Plot(steps=tuple(steps), seconds=at + _SPREAD)
+
+
+def unheard_goodbye(rng: random.Random, names: Cast) -> Plot:
+    """A member leaves while another one is deaf; and as nobody compares sums, that one learns of
+    the goodbye from a table.
+    """
+    gone, hearer = rng.sample(names, 2)
+    at = _moment(rng)
+    steps = (
+        Step(at=at, kind="deaf", names=(hearer,), seconds=UNHEARD_SECONDS),
+        Step(at=round(at + 0.5, 3), kind="leave", names=(gone,)),
+    )
+    config = {"summaries": False, "push_pull_interval": 2.0}
+    return Plot(steps=steps, config=config, seconds=at + UNHEARD_SECONDS + SETTLED_SECONDS)
 
 
 def _return(rng: random.Random, names: Cast) -> Plot:
