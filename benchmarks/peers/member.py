@@ -86,7 +86,7 @@ def tell(event: Any) -> None:
         return
     more: dict[str, Any] = {}
     if kind in ("member_suspected", "member_failed"):
-        more = {"class": str(getattr(event, "evidence_class", "")), "accusers": event.accusers}
+        more = {"class": str(getattr(event, "evidence", None)), "accusers": event.accusers}
     say(event=kind, member=event.member.name, meta=event.member.meta.decode(), **more)
 
 
