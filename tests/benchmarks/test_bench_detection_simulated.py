@@ -19,7 +19,7 @@ SCRIPT = ROOT / "benchmarks" / "bench_detection.py"
 PATIENCE = 300
 """Seconds; a case takes up to four on a quiet machine. Never part of a result."""
 
-TIMED = ("killed", "host-gone", "killed-in-loss", "hung", "mass", "small", "distances")
+TIMED = ("killed", "host-gone", "killed-in-loss", "hung", "mass", "small", "distances", "liar")
 """Cases with deaths."""
 
 QUIET = (

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from detection.simulated import churn, crashes, distances, grid, losses, onesided, pauses
+from detection.simulated import churn, crashes, distances, grid, liars, losses, onesided, pauses
 from detection.simulated.tally import Tally
 
 Run: TypeAlias = Callable[[str, int, int], Iterator[tuple[str, Tally]]]
@@ -75,4 +75,5 @@ CASES: Final[Mapping[str, Case]] = {
     "distances": Case(distances.distances, 30, 10),
     "lone": Case(distances.lone, 30, 3),
     "churn": Case(churn.churn, 64, 3),
+    "liar": Case(liars.liar, 30, 5),
 }
