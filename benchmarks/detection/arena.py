@@ -15,6 +15,9 @@ from processes import ENDED, Child, Children, Line
 from detection.sides import Side
 
 START_SECONDS = 60.0
+START_SECONDS_EACH = 4.0
+"""More for every member: on a busy machine an interpreter takes seconds to start."""
+
 STEP_SECONDS = 0.05
 
 SUSPECTED, FAILED = "member_suspected", "member_failed"
@@ -106,7 +109,9 @@ class Arena:
         self.wait(lambda: first in self.addresses, "the first member listens")
         for name in others:
             self.launch(name)
-        self.wait(self.is_whole, f"all {len(self.names)} members see all")
+        n = len(self.names)
+        limit = START_SECONDS + n * START_SECONDS_EACH
+        self.wait(self.is_whole, f"all {n} members see all", limit)
 
     def launch(self, name: str, *, same_port: bool = True) -> str:
         """Start a member, where it was before if it was; returns the metadata of its life."""
