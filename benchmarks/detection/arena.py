@@ -15,7 +15,7 @@ from processes import ENDED, Child, Children, Line
 from detection.sides import Side
 
 START_SECONDS = 60.0
-START_SECONDS_EACH = 4.0
+START_SECONDS_EACH = 10.0
 """More for every member: on a busy machine an interpreter takes seconds to start."""
 
 STEP_SECONDS = 0.05

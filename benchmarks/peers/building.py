@@ -37,7 +37,6 @@ def build_memberlist(folder: Path) -> Path:
     environment = os.environ | {
         "GO111MODULE": "off",
         "GOPATH": str(GOPATH),
-        "GOCACHE": str(folder / "cache"),
         "GOFLAGS": "",
     }
     done = subprocess.run(
