@@ -70,8 +70,10 @@ class Recheck:
             return
         for accuser, evidence in attempt.findings.items():
             suspicion.testify(accuser, evidence)
-        # Found although we are cut off: nobody has confirmed anything for too long.
-        alone = not attempt.has_helpers or self._node.guard.isolated
+        # Found although we are cut off: nobody has confirmed anything for too long. A refusal that
+        # we alone have seen is no reason to wait less for that.
+        guard = self._node.guard
+        alone = not attempt.has_helpers or (guard.isolated and self._node.now >= guard.trusted_at)
         found = attempt.outcome is Outcome.FOUND
         if found and (alone or attempt.is_confirmed or suspicion.evidence is Evidence.REFUSED):
             self.publish(name, suspicion)

@@ -317,6 +317,8 @@ class HealthWeighed(Checker):
         answered, failed, unverified, refuted, stalled = (now[i] - last[i] for i in range(1, 6))
         if answered + failed + unverified + refuted > 1 or stalled > 1 or len(ended) > 1:
             return
+        if unverified and ended:
+            return
         deltas = {0}
         if failed:
             deltas = self._of_failure(process, ended[0], before[ended[0]]) if ended else {-1, 0, 1}

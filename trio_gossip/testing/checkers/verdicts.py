@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine.graded import GradedSuspicion
     from trio_gossip.engine.outputs import Output
     from trio_gossip.events import Event
+    from trio_gossip.failures import Evidence
     from trio_gossip.members import Member
     from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
@@ -77,6 +78,9 @@ class _Held:
     """Of health, when the last ping of all went out."""
     peak: int = 0
     """The worst score since the beginning."""
+    found: tuple[Evidence, ...] = ()
+    news: float = -math.inf
+    """When an accuser was added, or has found something else."""
     cut_off: float = -math.inf
     """When the process last took itself for cut off."""
 
@@ -91,7 +95,8 @@ class VerdictTime(Checker):
     told, but not more than the quiet time and four longest timeouts. The class is *refused* only if
     two accusers say so, or one where no third member is. In engine time. At most: by the worst
     health since the beginning, with the time that those wait who are no accusers, that of the last
-    question and that after a stall; and after the process has taken itself for cut off.
+    question and that after a stall; and after the last accuser has come, and the process has taken
+    itself for cut off.
     """
 
     name: ClassVar[str] = "verdict-time"
@@ -144,6 +149,9 @@ class VerdictTime(Checker):
             held.peak = max(held.peak, high)
             if is_isolated(process):
                 held.cut_off = now
+            found = tuple(case.found.values())
+            if found != held.found:
+                held.found, held.news = found, now
             if not case.private:
                 held.public = min(held.public, now)
             if case.final != held.final:
@@ -203,7 +211,8 @@ class VerdictTime(Checker):
 def _latest(config: Config, case: GradedSuspicion, held: _Held) -> float:
     evidence = class_of([int(found) for found in case.found.values()], case.wanted)
     most = graded_seconds(config, evidence, len(case.found) - 1, case.wanted, held.peak)
-    return max(case.started + most, case.received + config.min_public, held.cut_off)
+    public = case.received + config.min_public
+    return max(case.started + most, public, held.cut_off, held.news)
 
 
 def _slack(process: Process) -> float:
