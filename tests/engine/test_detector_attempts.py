@@ -303,7 +303,7 @@ def test_who_takes_itself_for_cut_off_accuses_nobody_for_a_long_time() -> None:
         bench.engine._node.guard.silent(bench.now)
     look(bench)
     bench.wait(15.0)
-    assert bench.engine._node.guard.isolated
+    assert bench.engine.is_isolated
     assert bench.state("x") is MemberState.ALIVE
     assert not bench.seen(MemberSuspected)
     at_rest(bench)

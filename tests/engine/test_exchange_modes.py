@@ -25,7 +25,13 @@ from trio_gossip.testing import Simulation
 
 PUSH_PULL, PUSH, PULL = range(3)
 NEVER = 1e6
-QUIET = {"probe_interval": NEVER, "probe_timeout": 1.0, "rejoin_interval": NEVER}
+QUIET = {
+    "probe_interval": NEVER,
+    "probe_timeout": 1.0,
+    "scan_interval": NEVER,
+    "ring_interval": None,
+    "rejoin_interval": NEVER,
+}
 
 
 def bench_in(mode: str, *names: str) -> Bench:
