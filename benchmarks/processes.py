@@ -118,15 +118,16 @@ class Children:
         It ends by itself when its standard input does, should this process be killed.
         """
         path = Path(__file__).resolve().parent / "worker.py"
-        return self._start(name, [sys.executable, str(path)])
+        return self.start(name, [sys.executable, str(path)])
 
     def agent(self, name: str, *options: str, port: int = 0) -> Child:
         """Start ``trio-gossip agent``; it leaves when this process is gone."""
         command = [sys.executable, "-m", "trio_gossip", "--log-level", "error", "agent", "--json"]
         command += ["--leave-at-eof", "--name", name, "--bind", f"127.0.0.1:{port}", *options]
-        return self._start(name, command)
+        return self.start(name, command)
 
-    def _start(self, name: str, command: list[str]) -> Child:
+    def start(self, name: str, command: list[str]) -> Child:
+        """Start any program that speaks lines of JSON."""
         child = Child(name, command, self.lines)
         self._open.append(child)
         return child

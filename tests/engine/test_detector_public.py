@@ -175,6 +175,16 @@ def test_who_accuses_twice_counts_once() -> None:
     assert suspicion_of(bench, "x").confirmations == 0
 
 
+def test_an_accusation_never_delays_the_verdict_though_our_health_got_worse_meanwhile() -> None:
+    bench = watching("x", *OTHERS)
+    in_public(bench, "x", "a", "b")
+    due = suspicion_of(bench, "x").due
+    bench.engine._node.awareness.apply(3)
+    bench.receive("a", accuse("x", "a"))
+    bench.receive("c", accuse("x", "c"))
+    assert suspicion_of(bench, "x").due <= due
+
+
 def test_two_probes_of_one_dead_member_never_delay_its_verdict() -> None:
     bench = accusing()
     due = suspicion_of(bench, "x").due

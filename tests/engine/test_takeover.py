@@ -199,3 +199,74 @@ def test_without_stream_pings_only_pings_are_sent() -> None:
     assert not bench.opened()
     bench.wait(0.51)
     assert bench.member("a").address == NEW
+
+
+# -- when the row moves while its old address is asked ---------------------------------------
+
+THIRD = Address("h-third-place", 9)
+
+
+def moved_meanwhile(incarnation: int = 3, address: Address = THIRD) -> Bench:
+    """We ask where "a" was, as it may be at NEW; then c, that has asked, says where it is."""
+    bench = Bench()
+    bench.know("a", "b", "c")
+    bench.clear()
+    bench.receive("b", alive("a", 5, address=NEW))
+    bench.receive("c", alive("a", incarnation, address=address, vouched_by="c"))
+    assert bench.member("a").address == address
+    bench.clear()
+    return bench
+
+
+def asked_there(bench: Bench, place: Address | str = THIRD) -> int:
+    return len([ping for ping in bench.messages(Ping, to=place) if ping.target == "a"])
+
+
+def test_silence_of_the_address_before_says_nothing_of_the_present_one() -> None:
+    bench = moved_meanwhile()
+    bench.wait(0.51)
+    assert bench.member("a").address == THIRD
+    bench.wait(0.51)
+    assert asked_there(bench) >= 3
+    assert bench.member("a").address == NEW
+
+
+def test_an_answer_of_the_address_before_says_nothing_of_the_present_one() -> None:
+    bench = Bench()
+    bench.know("a", "b", "c")
+    bench.receive("b", alive("a", 5, address=NEW))
+    ping = [ping for ping in bench.messages(Ping, to="a") if ping.target == "a"][-1]
+    bench.receive("c", alive("a", 3, address=THIRD, vouched_by="c"))
+    bench.clear()
+    bench.receive("a", Ack(ping.sequence))
+    assert not bench.seen(NameConflict)
+    assert asked_there(bench) == 1
+    bench.receive(THIRD, Ack(bench.messages(Ping, to=THIRD)[-1].sequence))
+    [event] = bench.seen(NameConflict)
+    assert (event.existing.address, event.other) == (THIRD, NEW)
+
+
+def test_a_further_claim_has_the_present_address_asked_at_once() -> None:
+    bench = moved_meanwhile()
+    bench.receive("b", alive("a", 6, address=NEW))
+    assert asked_there(bench) == 1
+    bench.wait(0.3)
+    assert bench.member("a").address == THIRD
+    bench.wait(0.3)
+    assert bench.member("a").address == NEW
+    assert bench.member("a").incarnation == 6
+
+
+def test_one_that_was_moved_where_it_is_said_to_be_is_asked_no_further() -> None:
+    bench = moved_meanwhile(4, NEW)
+    bench.wait(0.51)
+    assert bench.member("a").address == NEW
+    assert bench.member("a").incarnation == 5
+    bench = Bench()
+    bench.know("a", "b", "c")
+    bench.receive("b", alive("a", 5, address=NEW))
+    ping = [ping for ping in bench.messages(Ping, to="a") if ping.target == "a"][-1]
+    bench.receive("c", alive("a", 4, address=NEW, vouched_by="c"))
+    bench.receive("a", Ack(ping.sequence))
+    assert not bench.seen(NameConflict)
+    assert len(bench.engine._parts.takeover._pending) == 0

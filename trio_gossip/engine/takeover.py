@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trio_gossip.engine.origin import Origin
     from trio_gossip.engine.refutation import Refutation
     from trio_gossip.engine.streams import Streams
+    from trio_gossip.members import Member
 
 PENDING_MAX: Final = 64
 """Names being verified at once; further ones are counted and come again with the next sync."""
@@ -87,7 +88,10 @@ class Takeover:
             node.counters.bump("takeover_refused")
             return
         pending = self._pending.get(claim.name)
-        if pending is not None:
+        if pending is not None and pending.old != entry.member.address:
+            # Somebody else's check has moved it meanwhile: what we asked was the address before.
+            self._drop(claim.name)
+        elif pending is not None:
             if claim.incarnation > pending.claim.incarnation:
                 pending.claim = claim
                 pending.names = origin.vouches_for(claim.name)
@@ -96,14 +100,15 @@ class Takeover:
         if len(self._pending) >= PENDING_MAX:
             node.counters.bump("takeover_full")
             return
-        old = entry.member
-        may_tell = self._may_tell(claim, old.address, origin)
-        names = origin.vouches_for(claim.name)
+        may_tell = self._may_tell(claim, entry.member.address, origin)
+        self._begin(claim, origin.vouches_for(claim.name), entry.member, may_tell=may_tell)
+
+    def _begin(self, claim: Alive, names: tuple[str, ...], old: Member, *, may_tell: bool) -> None:
         pending = _Pending(claim, names, old.address, may_tell, 0, [], None)
         self._pending[claim.name] = pending
         if self._streams.may_ping(old):
             pending.exchange = self._streams.ping(
-                old, node.config.probe_timeout, lambda: self._answered(claim.name)
+                old, self._node.config.probe_timeout, lambda: self._answered(claim.name)
             )
         self.step(claim.name)
 
@@ -161,11 +166,20 @@ class Takeover:
         assert entry is not None, "a name was verified after its row had gone"
         if claim.incarnation <= entry.evidence:
             return  # the member has spoken up meanwhile
+        if self._is_elsewhere(pending, entry):
+            self._begin(claim, pending.names, entry.member, may_tell=pending.may_tell)
+            return
         if not self._admission.admits(claim, entry, pending.names):
             return
         node.counters.bump("takeover_accepted")
         claim.vouched_by = node.name
         self.accept(claim, entry, Reason.TAKEOVER)
+
+    @staticmethod
+    def _is_elsewhere(pending: _Pending, entry: Entry) -> bool:
+        """True when the row is by now at a third address, which nobody has asked yet."""
+        member = entry.member
+        return member.is_active and member.address not in (pending.old, pending.claim.address)
 
     def _answered(self, name: str) -> None:
         node = self._node
@@ -173,6 +187,10 @@ class Takeover:
         entry = node.table.get(name)
         assert entry is not None, "a name was verified after its row had gone"
         claim = pending.claim
+        if entry.member.address != pending.old:
+            if claim.incarnation > entry.evidence and self._is_elsewhere(pending, entry):
+                self._begin(claim, pending.names, entry.member, may_tell=pending.may_tell)
+            return
         self._verdicts[(name, claim.address)] = node.now
         self._verdicts.move_to_end((name, claim.address))
         if len(self._verdicts) > PENDING_MAX:

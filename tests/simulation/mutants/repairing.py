@@ -65,7 +65,7 @@ def buckets_are_not_kept(patch: Patch) -> None:
 
 @mutant(
     "everything-is-equal",
-    check=("missed-is-repaired",),
+    check=("missed-is-repaired", "state-agrees"),
     why="slip: the comparison of two sums has no else",
     needs=("loss",),
 )
@@ -81,7 +81,7 @@ def everything_is_equal(patch: Patch) -> None:
 
 @mutant(
     "it-is-explained-and-not-told",
-    check=("missed-is-repaired",),
+    check=("explained-is-told", "missed-is-repaired"),
     why="slip: the answer says that the news goes along with it, and it does not",
     needs=("loss",),
 )
@@ -97,7 +97,7 @@ def it_is_explained_and_not_told(patch: Patch) -> None:
 
 @mutant(
     "what-no-log-explains-stays",
-    check=("missed-is-repaired",),
+    check=("missed-is-repaired", "state-agrees"),
     why="slip: only the fast way of two is there",
     needs=("loss", "partition"),
 )
@@ -112,7 +112,7 @@ def what_no_log_explains_stays(patch: Patch) -> None:
 
 @mutant(
     "a-refused-difference-is-told-for-ever",
-    check=("quiescence",),
+    check=("quiescence", "state-agrees"),
     why="ringpop 143: two members told each other for ever what the other did not take",
     needs=("refusal",),
 )
@@ -127,7 +127,7 @@ def a_refused_difference_is_told_for_ever(patch: Patch) -> None:
 
 @mutant(
     "the-log-names-the-wrong-member",
-    check=("missed-is-repaired",),
+    check=("explained-is-told", "missed-is-repaired"),
     why="slip: the latest change is told, whatever the difference is",
     needs=("loss",),
 )
@@ -158,7 +158,7 @@ def the_older_row_wins(patch: Patch) -> None:
 
 @mutant(
     "rows-are-sent-in-part",
-    check=("missed-is-repaired",),
+    check=("compared-is-told", "missed-is-repaired"),
     why="slip: of the buckets that differ the first one is sent",
     needs=("partition", "loss"),
 )
@@ -173,7 +173,7 @@ def rows_are_sent_in_part(patch: Patch) -> None:
 
 @mutant(
     "what-is-wanted-is-not-told",
-    check=("missed-is-repaired",),
+    check=("compared-is-told", "missed-is-repaired"),
     why="slip: the last of several legs is dropped as unexpected",
     needs=("partition", "loss"),
 )
@@ -200,7 +200,7 @@ def an_old_death_is_told_as_one(patch: Patch) -> None:
 
 @mutant(
     "a-goodbye-is-told-as-a-failure",
-    check=("leave-is-left", "goodbye-believed"),
+    check=("goodbyes-told-as-such", "leave-is-left"),
     why="slip: left and failed are one state where news is told again",
     needs=("leave", "loss"),
     point=10,
@@ -216,7 +216,7 @@ def a_goodbye_is_told_as_a_failure(patch: Patch) -> None:
 
 @mutant(
     "the-end-of-a-member-is-not-told",
-    check=("missed-is-repaired",),
+    check=("compared-is-told", "missed-is-repaired"),
     why="slip: what is told of a member is made of active rows alone",
     needs=("leave", "loss"),
 )

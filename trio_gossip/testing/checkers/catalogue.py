@@ -42,6 +42,11 @@ from trio_gossip.testing.checkers.keeping import SharedKeysStay, StateOfMembers
 from trio_gossip.testing.checkers.lanes import LanesShare
 from trio_gossip.testing.checkers.letters import AnnouncedIsHeld, AnnouncedToAll, LettersAreFetched
 from trio_gossip.testing.checkers.life import FirstIncarnation, NoOwnDeath, Refutation
+from trio_gossip.testing.checkers.mending import (
+    ComparedIsTold,
+    ExplainedIsTold,
+    GoodbyesToldAsSuch,
+)
 from trio_gossip.testing.checkers.outcomes import (
     ArrivedIsDelivered,
     DeliveredWhole,
@@ -168,6 +173,9 @@ ALL: Final[tuple[type[Checker], ...]] = (
     Quiescence,
     SumsMatchTable,
     MissedIsRepaired,
+    ExplainedIsTold,
+    ComparedIsTold,
+    GoodbyesToldAsSuch,
     StateGoesForward,
     DeletedStaysDeleted,
     StateOwn,

@@ -177,6 +177,11 @@ def held_letters_of(process: Process) -> int:
     return process.engine._parts.mail.parcels.bytes  # pyright: ignore[reportPrivateUsage]
 
 
+def summary_of(process: Process) -> bytes:
+    """What a ping of this process would say now of all that it knows."""
+    return process.engine._parts.repair.summary()  # pyright: ignore[reportPrivateUsage]
+
+
 def times_told(process: Process) -> dict[object, int]:
     """How often each of the broadcasts was told that a process has to tell, by their keys."""
     return dict(node_of(process).queue.user._level_of)  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,1 @@
+"""The part of ``bench_detection.py`` that runs in the simulator: real engines, virtual time."""
