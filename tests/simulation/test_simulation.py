@@ -214,7 +214,7 @@ def test_a_converged_start_is_quiet_and_works() -> None:
     simulation.run(10.0)
     assert simulation.agree()
     packets = sum(process.packets_sent for process in simulation.processes.values())
-    assert packets <= 20 * 10 * 2 + 40, "only probes and their answers"
+    assert packets <= 20 * 10 * 4 + 80, "only probes of two loops and their answers"
     simulation.crash("n3")
     assert simulation.run_until(simulation.agree, 60.0)
     simulation.start("n3")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Message
+    from trio_gossip.engine.outputs import Output
     from trio_gossip.events import Event
     from trio_gossip.members import Member
     from trio_gossip.testing.checkers.base import Findings
@@ -183,6 +184,14 @@ class QuietKept(Checker):
             return "and nobody has confirmed it"
         return ""
 
+    def turned(self, process: Process, outputs: list[Output]) -> None:
+        private = self._private.get(process)
+        for name in [each for each in private or () if not is_private(process, each)]:
+            assert private is not None, "nothing to look through"
+            held = private.pop(name)
+            if name in graded_of(process):
+                self._judge(process, name, held)
+
     def tick(self) -> None:
         for process, private in self._private.items():
             if not private or process.turn_seconds:
@@ -194,10 +203,6 @@ class QuietKept(Checker):
                 lasted = now - private.pop(name).began
                 if is_private(process, name):
                     self.wrong(f"{process.name} suspects {name} in private, for {lasted:.1f} s")
-            for name in [each for each in private if not is_private(process, each)]:
-                held = private.pop(name)
-                if name in graded_of(process):
-                    self._judge(process, name, held)
 
     def ended(self, process: Process, how: str) -> None:
         self._helpers.ended(process)

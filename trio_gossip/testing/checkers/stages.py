@@ -52,7 +52,7 @@ STAGES: Final = 3
 HEALTH_STRETCH: Final = 4.0
 """Bad health stretches a timeout to so many times ``rto_ceil`` at most."""
 
-KEPT: Final = 64
+TRIES_KEPT: Final = 64
 """Attempts of a process that are remembered."""
 
 ROUNDING: Final = 0.002
@@ -91,7 +91,7 @@ class Tries:
         tries = self._tries.setdefault(process, {})
         found = tries.get(message.sequence)
         if found is None:
-            if len(tries) >= KEPT:
+            if len(tries) >= TRIES_KEPT:
                 del tries[next(iter(tries))]
             asked = isinstance(message, Ping)
             found = tries[message.sequence] = _Try(engine_time(process), asked)

@@ -27,7 +27,7 @@ STALL_SECONDS: Final = 9.0
 SILENT_SECONDS: Final = 7.5
 """Longest silence of a network that is drawn: ``Config.safe`` forgives eight seconds."""
 
-TRIAL_SHARE: Final = 0.4
+TRIAL_SHARE: Final = 0.3
 """Of the random scenarios of this detector have nothing but outages, one after the other."""
 
 TRIAL_GAP: Final = 45.0

@@ -20,7 +20,7 @@ LOSS_MILD: Final = 0.05
 LATENCY_MILD: Final = 0.02
 """Seconds one way that a packet may take: the question is repeated after twice as long."""
 
-KEPT: Final = 4096
+BLOWS_KEPT: Final = 4096
 """Ends of things that are remembered; the oldest are forgotten."""
 
 
@@ -52,7 +52,7 @@ class Befallen:
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
         self._going: dict[tuple[str, str], Blow] = {}
-        self._over: deque[Blow] = deque(maxlen=KEPT)
+        self._over: deque[Blow] = deque(maxlen=BLOWS_KEPT)
         self._severed: dict[str, str] = {}
 
     def begins(self, what: str, name: str) -> None:
