@@ -57,7 +57,7 @@ def a_suspect_record_adds_a_member(patch: Patch) -> None:
 
 @mutant(
     "a-left-record-is-a-failure",
-    check=("leave-is-left",),
+    check=("exchange-merged", "leave-is-left"),
     why="slip: left is sent as dead in a table",
     needs=("leave", "loss"),
     point=10,

@@ -69,6 +69,24 @@ def writing(recorder: Recorder) -> None:
     world.look()
 
 
+def missing(recorder: Recorder) -> None:
+    """A member hears nothing of two writes until nobody tells of them any more."""
+    world = RecordedWorld(recorder, 43)
+    names = world.crowd(5)
+    world.run(5.0)
+    world.write("n00", "before", b"1")
+    world.run(5.0)
+    for name in names[:4]:
+        world.links.change_one(name, "n04", loss=1.0)
+    world.write("n00", "first", b"1")
+    world.write("n00", "second", b"2")
+    world.run(2.0)
+    world.links.heal()
+    world.run(10.0)
+    _note_state(world)
+    world.look()
+
+
 def letters(recorder: Recorder) -> None:
     """Long broadcasts of several members at once, over links that lose and streams that break."""
     world = RecordedWorld(recorder, 29, loss=0.2)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from tests.simulation.mutants.catalogue import Mutant
 from tests.simulation.mutants.gauntlet import RecordedWorld, Recorder, Scenario
-from tests.simulation.mutants.knowledge import deaf, elsewhere, letters, schism, writing
+from tests.simulation.mutants.knowledge import (
+    deaf,
+    elsewhere,
+    letters,
+    missing,
+    schism,
+    writing,
+)
 from tests.simulation.mutants.lies import forged, garbage, old_news
 from trio_gossip.addresses import Address
 from trio_gossip.codec import NativeCodec
@@ -263,7 +270,8 @@ def _between(some: list[str], others: list[str]) -> list[tuple[str, str]]:
 
 GAUNTLET = (
     *(few, refusals, garbage, streams, late_news, old_news, twins, forged),
-    *(elsewhere, deaf, letters, writing, doubts, lost_incarnation, life, schism, split, limits),
+    *(elsewhere, deaf, missing, letters, writing, doubts),
+    *(lost_incarnation, life, schism, split, limits),
 )
 """All of them, the short ones first."""
 
@@ -287,7 +295,7 @@ LIKELY = {
     "refusal": (refusals,),
     "reorder": (old_news, late_news, life),
     "restart": (life,),
-    "state": (writing,),
+    "state": (missing, writing),
     "stream cut": (streams,),
     "twin": (twins,),
 }
