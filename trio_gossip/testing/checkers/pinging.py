@@ -92,8 +92,8 @@ class AccusedWasAsked(Checker):
     Any ping of the member may have begun the round. Engine time; no tolerance beyond rounding.
 
     With the detector that weighs evidence a whole round is ``EVIDENT_ROUND`` shortest timeouts:
-    until helpers say that they were not answered either. It ends at once where the process is
-    gone, as its host says. And a doubt of others may be about a higher incarnation than the one
+    until helpers say that they were not answered either. It ends at once where somebody
+    finds the process gone, as its host says. And a doubt of others may be about a higher incarnation than the one
     that was asked.
     """
 
@@ -133,7 +133,7 @@ class AccusedWasAsked(Checker):
         now = engine_time(process) + ROUNDING
         asked = self._before.get((process, member.name), member.incarnation)
         pings = self._pings.get(process, {}).get(member.name, ())
-        is_gone = event.evidence is Evidence.REFUSED
+        is_gone = any(found is Evidence.REFUSED for _, found in event.testimony)
         if any(
             ping.incarnation == asked and (is_gone or now >= ping.time + ping.seconds)
             for ping in pings
