@@ -93,8 +93,8 @@ class AccusedWasAsked(Checker):
 
     With the detector that weighs evidence a whole round is ``EVIDENT_ROUND`` shortest timeouts:
     until helpers say that they were not answered either. It ends at once where somebody
-    finds the process gone, as its host says. And a doubt of others may be about a higher incarnation than the one
-    that was asked.
+    finds the process gone, as its host says. And a doubt of others may be about a higher
+    incarnation than the one that was asked.
     """
 
     name: ClassVar[str] = "accused-was-asked"

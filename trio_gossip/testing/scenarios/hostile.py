@@ -243,7 +243,7 @@ KINDS: Final = (
         seconds=Span(0.0, 3600.0),
         durations=Span(1.0, 10.0),
         excused=Excused.MEMBERS,
-        weight=1.2,
+        weight=1.6,
     ),
     Kind(
         name="slander",
