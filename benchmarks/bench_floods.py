@@ -49,7 +49,7 @@ class FloodChildren(Children):
 
     def program(self, script: str, name: str, *arguments: str) -> Child:
         """Start one of the scripts beside this one."""
-        return self._start(name, [sys.executable, str(FOLDER / script), *arguments])
+        return self.start(name, [sys.executable, str(FOLDER / script), *arguments])
 
 
 def main() -> None:

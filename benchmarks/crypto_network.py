@@ -91,7 +91,7 @@ async def _pour(name: str, megabytes: int) -> tuple[float, float]:
 
 def _worker(children: Children, name: str, sealing: str) -> Child:
     path = Path(__file__).resolve().parent / "sealed_worker.py"
-    return children._start(name, [sys.executable, str(path), sealing])
+    return children.start(name, [sys.executable, str(path), sealing])
 
 
 def _cluster(children: Children, sealing: str, count: int) -> list[Child]:

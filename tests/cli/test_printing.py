@@ -52,6 +52,8 @@ NAMES = {
     "MemberLeft": "member_left",
     "MemberReaped": "member_reaped",
     "NameConflict": "name_conflict",
+    "ContactLost": "contact_lost",
+    "ContactRegained": "contact_regained",
     "MessageReceived": "message_received",
     "Lagged": "lagged",
 }

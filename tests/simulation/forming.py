@@ -32,11 +32,13 @@ OF_EVIDENCE = {
 """Checkers of rules that only the detector that weighs evidence has."""
 
 
-def cluster(*names: str, seed: int = 1, **options: object) -> Simulation:
+def cluster(
+    *names: str, seed: int = 1, detector: str = "evidence", **options: object
+) -> Simulation:
     """A cluster whose members all know each other."""
     simulation = Simulation(seed, **options)
     for name in names:
-        simulation.start(name)
+        simulation.start(name, detector=detector)
         if name != names[0]:
             simulation.join(name, names[0])
     assert simulation.run_until(simulation.agree, 30.0), "the cluster never formed"

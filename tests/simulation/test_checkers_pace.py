@@ -92,7 +92,7 @@ def with_settings(monkeypatch, **changes):
 @breaks("rounds-are-small")
 def a_round_goes_to_everybody(monkeypatch):
     def make(original):
-        return lambda config, n: attrs.evolve(original(config, n), packets=100)
+        return lambda *given, **more: attrs.evolve(original(*given, **more), packets=100)
 
     patch(monkeypatch, node, "pace_for", make)
     with_settings(monkeypatch, eager_copies=0)

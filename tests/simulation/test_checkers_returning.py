@@ -35,7 +35,7 @@ def pings_of_one_that_asks_ghosts() -> tuple[Findings, int]:
     findings = Findings()
     attach(simulation, findings, [ProbeRate])
     for name in "ab":
-        simulation.start(name)
+        simulation.start(name, detector="memberlist")
     simulation.join("b", "a")
     simulation.run(11.0)
     process = simulation.processes["a"]

@@ -183,14 +183,14 @@ def test_each_exchange_may_fetch_both_planes_where_pings_do_not_compare(
 ) -> None:
     met = State.met
 
-    def more_often(self: State, member: str) -> None:
+    def more_often(self: State, member: str, mode: str) -> None:
         for _ in range(times):
-            met(self, member)
+            met(self, member, mode)
             for exchange in self._exchanges.values():
-                exchange._pulls.clear()
+                exchange._open.clear()
 
     with monkeypatch.context() as patched:
-        patched.setattr(StateExchange, "_close", lambda *_: None)
+        patched.setattr(StateExchange, "_close", lambda *_, **__: None)
         patched.setattr(State, "met", more_often)
         simulation, findings, attached = formed(
             [Quiescence], summaries=False, push_pull_interval=5.0

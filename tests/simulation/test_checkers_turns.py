@@ -58,7 +58,7 @@ def findings_of_a_teller(
     findings = Findings()
     attach(simulation, findings, [NoStaleNews])
     for name in NAMES:
-        simulation.start(name)
+        simulation.start(name, detector="memberlist")
         if name != TELLER:
             simulation.join(name, TELLER)
     simulation.run(20.0)

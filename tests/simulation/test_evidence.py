@@ -158,7 +158,7 @@ def send(simulation: Simulation, count: int) -> None:
 
 
 def test_packets_to_a_killed_process_are_refused_six_times_and_then_once_a_second() -> None:
-    simulation = cluster("a", "b", "c")
+    simulation = cluster("a", "b", "c", detector="memberlist")  # which takes longer to declare it
     simulation.run(5.0)
     watch = Refusals(simulation)
     simulation.observe(watch)
