@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from trio_gossip.codec.messages import Announce, Broadcast
@@ -66,6 +67,9 @@ class AnnouncedIsHeld(Checker):
                 continue
             now = engine_time(process)
             key = (process, message.origin, message.epoch, message.counter)
+            if message.origin == process.name and key not in self._first:
+                # One of its own may have waited for half a minute, with nobody there to be told.
+                self._first[key] = now if holds_letter(process, message) else -math.inf
             if now - self._first.setdefault(key, now) > FETCH_SECONDS - 1.0:
                 continue
             if holds_letter(process, message):
