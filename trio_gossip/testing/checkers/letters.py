@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from trio_gossip.codec.messages import Announce, Broadcast
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from trio_gossip.addresses import Address
     from trio_gossip.codec.messages import Message
     from trio_gossip.engine.outputs import Output
+    from trio_gossip.testing.checkers.base import Findings
     from trio_gossip.testing.simulation.process import Process
+    from trio_gossip.testing.simulation.simulation import Simulation
 
 FETCH_SECONDS: Final = 30.0
 """For a long broadcast to reach everybody: one that was announced is asked for during twenty."""
@@ -46,16 +49,28 @@ class AnnouncedToAll(BroadcastToAll):
 class AnnouncedIsHeld(Checker):
     """Who announces a long broadcast has it, to give to those who ask: an announcement goes out
     only while the sender holds what it announces. Not judged of a process that had to give one up
-    for want of room.
+    for want of room; nor later than half a minute after its first announcement, when it may forget
+    it: one that was alone for long has announcements left that nobody has heard.
     """
 
     name: ClassVar[str] = "announced-is-held"
+
+    def __init__(self, simulation: Simulation, findings: Findings) -> None:
+        super().__init__(simulation, findings)
+        self._first: dict[tuple[Process, str, int, int], float] = {}
 
     def news_sent(
         self, process: Process, messages: Sequence[Message], address: Address, *, answering: bool
     ) -> None:
         for message in messages:
             if not isinstance(message, Announce) or node_of(process).counters.get("parcel_dropped"):
+                continue
+            now = engine_time(process)
+            key = (process, message.origin, message.epoch, message.counter)
+            if message.origin == process.name and key not in self._first:
+                # One of its own may have waited for half a minute, with nobody there to be told.
+                self._first[key] = now if holds_letter(process, message) else -math.inf
+            if now - self._first.setdefault(key, now) > FETCH_SECONDS - 1.0:
                 continue
             if holds_letter(process, message):
                 self.ok()
