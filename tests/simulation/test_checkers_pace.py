@@ -84,7 +84,10 @@ def with_settings(monkeypatch, **changes):
     """All members of the story have other settings."""
 
     def make(original):
-        return lambda self, name, **others: original(self, name, **changes, **others)
+        def start(self, name, *, config, **others):
+            return original(self, name, config=attrs.evolve(config, **changes), **others)
+
+        return start
 
     patch(monkeypatch, Simulation, "start", make)
 
