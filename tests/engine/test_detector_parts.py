@@ -216,3 +216,13 @@ def test_after_a_stall_each_loop_asks_once_and_does_not_catch_up() -> None:
     assert len(bench.messages(Ping)) <= 2
     bench.wait(10.0)
     assert len(bench.messages(Ping)) <= 22
+
+
+def test_a_far_member_among_near_ones_gets_a_timeout_of_its_own_from_late_answers() -> None:
+    trips = RoundTrips(Config.lan(name="a"))
+    for _ in range(64):
+        trips.note("near", 0.001)
+    assert trips.timeout("far", 0) == 0.1, "nobody knows it yet"
+    trips.note("far", 0.2, is_late=True)
+    assert trips.timeout("far", 0) == 0.5
+    assert trips.timeout("unknown", 0) == 0.1, "late answers say nothing of others"

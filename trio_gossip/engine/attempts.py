@@ -165,8 +165,9 @@ class Attempts:
             node.counters.bump("probe_acked")
             if attempt.step is Step.REPEAT:
                 self._judge_network(attempt, lost=False)
-            if attempt.step in (Step.REPEAT, Step.WIDEN):
-                node.round_trips.note(attempt.target.name, node.now - attempt.began)
+            is_late = attempt.step not in (Step.REPEAT, Step.WIDEN)
+            seconds = node.now - attempt.began
+            node.round_trips.note(attempt.target.name, seconds, is_late=is_late)
         else:
             node.counters.bump("probe_acked_indirectly")
         self._answered(attempt)

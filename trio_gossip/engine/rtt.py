@@ -37,15 +37,17 @@ class RoundTrips:
         self._window: deque[float] = deque(maxlen=WINDOW)
         self._peers: dict[str, tuple[float, float]] = {}
 
-    def note(self, name: str, seconds: float) -> None:
-        """A member answered a question after ``seconds``.
+    def note(self, name: str, seconds: float, *, is_late: bool = False) -> None:
+        """A member answered a question after ``seconds``, or after the timeout.
 
-        Asked twice, it may have answered the second question: then this is too long, which does
-        no harm, while a far member could never be measured without it. A member that answers
-        late on purpose gains no more than ``rto_ceil``.
+        Asked more than once, it may have answered a later question: then this is too long, which
+        does no harm, while a far member could never be measured without it: among near ones it
+        would be late each time. A member that answers late on purpose gains no more than
+        ``rto_ceil``, and for others late answers do not count.
         """
         seconds = min(seconds, self._ceil)
-        self._window.append(seconds)
+        if not is_late:
+            self._window.append(seconds)
         known = self._peers.pop(name, None)
         if known is None:
             smooth, spread = seconds, seconds / 2

@@ -23,10 +23,11 @@ from trio_gossip.services.state_wire import encode_news
 def only_gossip_carries_state(patch: Patch) -> None:
     """What gossip has missed, and what fits no packet, never arrives."""
 
-    def pull(original, self, peer, ended):
+    def begin(original, self, peer, ended, legs):
         ended(False)
+        return True
 
-    patch.wrap(StateExchange, "pull", pull)
+    patch.wrap(StateExchange, "open", begin)
 
 
 @mutant(
@@ -70,9 +71,9 @@ def the_end_of_an_exchange_is_not_adopted(patch: Patch) -> None:
 def exchanges_of_state_are_never_closed(patch: Patch) -> None:
     """After four exchanges of state a member thinks that it is busy for the rest of its life."""
 
-    def close(original, self, pull, counter):
+    def close(original, self, opened, counter, *, found=False):
         self._host.bump(counter)
-        pull.ended(pull.intake.stored > 0)
+        opened.ended(found or opened.intake.stored > 0)
 
     patch.wrap(StateExchange, "_close", close)
 
@@ -86,9 +87,9 @@ def exchanges_of_state_are_never_closed(patch: Patch) -> None:
 def a_failed_exchange_counts_as_done(patch: Patch) -> None:
     """An exchange whose stream breaks leaves holes that count as seen."""
 
-    def answer(original, self, asked, cursor, source):
-        found = original(self, asked, cursor, source)
-        for life, top in asked.tops.items():
+    def answer(original, self, ask, source):
+        found = original(self, ask, source)
+        for life, top in ask.seen.tops.items():
             if life[0] != self._replica.name and self._replica.seen.newest(life[0]) == life[1]:
                 self._replica.seen.raise_to(*life, top)
         return found
