@@ -153,9 +153,9 @@ class LostAreTried(Checker):
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
         super().__init__(simulation, findings)
         self._searches: dict[Process, _Search] = {}
-        self._tries = dict.fromkeys(("a seed", "no seed", "reaped"), 0)
+        self._tries: dict[str, int] = dict.fromkeys(("a seed", "no seed", "reaped"), 0)
         """Of addresses that are seeds of who tries, of others in its table, and of reaped ones."""
-        self._due = dict.fromkeys(self._tries, 0.0)
+        self._due: dict[str, float] = dict.fromkeys(self._tries, 0.0)
 
     def started(self, process: Process) -> None:
         self._searches[process] = _Search(engine_time(process))
