@@ -105,9 +105,26 @@ def test_so_many_doubts_are_looked_into_at_once_and_the_others_are_told_directly
         heard(bench, name, 1)
     assert bench.count("looks") == 32
     assert bench.count("looks_full") == 8
-    left = [message.name for message in bench.messages(Suspect)]
-    assert len(left) == 8
-    assert not set(left) & {ping.target for ping in bench.messages(Ping)}
+    told = [message.name for message in bench.messages(Suspect)]
+    assert sorted(told) == sorted(names), "everybody hears what is held against it"
+    assert len({ping.target for ping in bench.messages(Ping)}) == 32
+
+
+def test_who_is_asked_for_hearsay_hears_what_is_held_against_it_in_the_same_packet() -> None:
+    # Seed 47: it answered, and nobody had told it that others thought it dead at this incarnation.
+    bench = watching("x", "a", "b")
+    heard(bench, "x", 2)
+    (packet,) = [sent for sent in bench.sent if any(isinstance(m, Ping) for m in sent.messages)]
+    assert Suspect(1, "x", "me") in packet.messages
+
+
+def test_who_is_being_asked_already_is_told_as_well() -> None:
+    bench = watching("x", "a", "b")
+    look(bench, "x")
+    bench.clear()
+    heard(bench, "x", 2)
+    assert bench.messages(Suspect) == [Suspect(1, "x", "me")]
+    assert not bench.messages(Ping)
 
 
 def test_an_icmp_answer_beyond_that_number_begins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

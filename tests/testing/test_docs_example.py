@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 ROOT = Path(__file__).resolve().parents[2]
-SEED_SHOWN = 2
+SEED_SHOWN = 1
 
 
 def load() -> ModuleType:

@@ -50,6 +50,7 @@ class Attempt:
         began: engine time of the first question.
         rto: seconds to wait for an answer.
         ended: told when it is over, unless it was cancelled.
+        tells: whether each ping brings what is held against the target, so that it refutes.
         step: what is next.
         stages: how often helpers were asked.
         own: what this node itself found by stream.
@@ -65,6 +66,7 @@ class Attempt:
     began: float
     rto: float
     ended: Callable[[Attempt], None]
+    tells: bool = False
     step: Step = Step.REPEAT
     stages: int = 0
     own: Evidence = Evidence.SILENT

@@ -44,6 +44,7 @@ class Attempts:
         ended: Callable[[Attempt], None],
         *,
         wide: bool = False,
+        tells: bool = False,
         besides: Collection[str] = (),
     ) -> Attempt | None:
         """Begin to ask for a member; None when too many questions are open.
@@ -53,6 +54,7 @@ class Attempts:
             accused: the incarnation that is in doubt.
             ended: told when it is over.
             wide: ask helpers at once.
+            tells: tell it what is held against it, with each ping.
             besides: names of helpers that were asked before; others know more.
         """
         node = self._node
@@ -60,7 +62,7 @@ class Attempts:
         if sequence is None:
             return None
         rto = node.round_trips.timeout(target.name, node.awareness.score)
-        attempt = Attempt(target, accused, sequence, node.now, rto, ended)
+        attempt = Attempt(target, accused, sequence, node.now, rto, ended, tells)
         attempt.used.update(besides)
         self._open[sequence] = attempt
         if wide:
@@ -118,7 +120,7 @@ class Attempts:
         target = attempt.target
         entry = node.table.get(target.name)
         suspected = entry is not None and entry.member.state is MemberState.SUSPECT
-        if attempt.accused > target.incarnation or (suspected and not self._is_private(target)):
+        if attempt.tells or (suspected and not self._is_private(target)):
             # The buddy system: the suspect learns of it from the very ping that it can answer.
             accusation = Suspect(attempt.accused, target.name, node.name)
             node.outbox.packet(target.address, target.name, ping, accusation, piggyback=False)

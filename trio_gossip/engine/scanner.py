@@ -108,15 +108,18 @@ class Scanner(Detector):
         node = self._node
         member = entry.member
         name = member.name
-        if node.leaving or name in self._busy or self._inquiry.is_private(name):
+        if node.leaving:
             return
-        if len(self._attempts) >= LOOKS_MAX:
+        busy = name in self._busy or self._inquiry.is_private(name)
+        if not busy and len(self._attempts) >= LOOKS_MAX:
             node.counters.bump("looks_full")
-            if not wide:
+            busy = True
+        if busy:
+            if not wide:  # it is being asked already, but not told what is held against it
                 question = Suspect(accused, name, node.name)
                 node.outbox.packet(member.address, name, question, piggyback=False)
             return
-        attempt = self._attempts.begin(member, accused, self._ended, wide=wide)
+        attempt = self._attempts.begin(member, accused, self._ended, wide=wide, tells=not wide)
         if attempt is not None:
             node.counters.bump("looks")
             self._busy[name] = attempt

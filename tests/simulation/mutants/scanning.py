@@ -104,8 +104,8 @@ def a_long_attempt_ends_its_loop(patch: Patch) -> None:
 def helpers_are_asked_at_once(patch: Patch) -> None:
     """Nobody waits for the answer to the first question."""
 
-    def begin(original, self, target, accused, ended, *, wide=False, besides=()):
-        return original(self, target, accused, ended, wide=True, besides=besides)
+    def begin(original, self, target, accused, ended, *, wide=False, tells=False, besides=()):
+        return original(self, target, accused, ended, wide=True, tells=tells, besides=besides)
 
     patch.wrap(Attempts, "begin", begin)
 
