@@ -319,3 +319,17 @@ def test_of_two_members_one_accuses_the_other_alone() -> None:
     bench.wait(ROUND)
     assert suspicion_of(bench, "x").found == {"me": SILENT}
     assert bench.engine.health_score == 0
+
+
+def test_who_was_silent_before_is_no_reason_to_take_ourselves_for_the_only_witness() -> None:
+    # Seed 197: the one helper was silent twice and a suspect itself by then, so that in the third
+    # stage nobody was asked. That was taken for "there is nobody else".
+    bench = watching("x", "a", isolate_after=4)
+    ping = look(bench)
+    bench.wait(2.02)
+    assert bench.count("probe_unverified") == 1
+    bench.receive("x", Suspect(1, "a", "x"))
+    bench.wait(2.03)
+    assert bench.count("probe_unverified") == 2
+    assert not helpers_of(bench, ping.sequence)[2:], "nobody is left to be asked"
+    assert bench.engine.health_score == 3, "the third stage was silent as well"

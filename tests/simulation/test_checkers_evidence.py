@@ -35,6 +35,13 @@ HOSTS_GONE = (
     Step(at=6.0, kind="host-gone", names=("n03",)),
     Step(at=20.0, kind="host-gone", names=("n05",)),
 )
+PAUSED_JUDGES = (
+    Step(at=6.0, kind="host-gone", names=("n03",)),
+    *(
+        Step(at=9.95, kind="pause", names=(f"n0{n}",), seconds=1.5)
+        for n in (0, 1, 2, 4, 5, 6, 7, 8)
+    ),
+)
 CUT_OFF_JUDGE = (
     Step(at=6.0, kind="host-gone", names=("n03",)),
     Step(at=9.2, kind="isolated", names=(JUDGE,), seconds=20.0),
@@ -77,6 +84,7 @@ SHOWN = (
     ("a-nack-confirms-nothing", "testimony-heard", HOST_GONE),
     ("a-bad-ear-does-not-wait", "verdict-time", LONG_CUT_OFF),
     ("the-dead-accuse", "claims-weighed", LIES_OF_THE_DEAD),
+    ("who-stood-still-judges-at-once", "final-ping", PAUSED_JUDGES),
     ("unconfirmed-suspicions-are-told", "quiet-kept", CUT_OFF_EARLY),
     ("private-suspects-are-forgotten", "timers-kept", CUT_OFF_EARLY),
     ("a-public-suspect-is-let-go", "claim-order", STALL),

@@ -105,8 +105,10 @@ class Attempt:
 
     @property
     def has_helpers(self) -> bool:
-        """True when somebody else was asked in this stage."""
-        return bool(self._stage)
+        """True when somebody else was asked, in whatever stage: that nobody is left to be asked
+        after others were silent does not make this node the only witness.
+        """
+        return bool(self._asked)
 
     @property
     def all_nacked(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.simulation.mutants.catalogue import mutant
 from tests.simulation.mutants.patching import Patch
 from trio_gossip.codec.summary import EQUAL
-from trio_gossip.engine import hearsay, membership, tally
+from trio_gossip.engine import buckets, hearsay, membership, tally
 from trio_gossip.engine.buckets import Buckets
 from trio_gossip.engine.changelog import ChangeLog
 from trio_gossip.engine.hearsay import Hearsay
@@ -139,6 +139,21 @@ def the_log_names_the_wrong_member(patch: Patch) -> None:
         return [next(reversed(self._terms))] if found else found
 
     patch.wrap(ChangeLog, "explain", explain)
+
+
+@mutant(
+    "the-older-row-wins",
+    check=("missed-is-repaired",),
+    why="slip: the comparison of two incarnations is the wrong way round",
+    needs=("partition", "loss"),
+)
+def the_older_row_wins(patch: Patch) -> None:
+    """Of two tables each side tells what the other knows better."""
+
+    def is_newer(original, one, other):
+        return original(other, one)
+
+    patch.wrap(buckets, "_is_newer", is_newer)
 
 
 @mutant(

@@ -263,6 +263,30 @@ def doubts(recorder: Recorder) -> None:
     world.look()
 
 
+def judges(recorder: Recorder) -> None:
+    """All who would judge a host that is gone stand still in the moment of the verdict; and a
+    suspect comes back that answers, but whose refutation no link carries.
+    """
+    world = RecordedWorld(recorder, 23)
+    names = world.crowd(7)
+    world.run(5.0)
+    world.crash("n06", host=True)
+    world.run(4.1)
+    for name in names[:6]:
+        world.pause(name)
+    world.run(1.5)
+    for name in names[:6]:
+        world.resume(name)
+    world.run(10.0)
+    for other in names[:5]:
+        world.links.change_one("n05", other, mtu=24)
+    world.pause("n05")
+    world.run(7.0)
+    world.resume("n05")
+    world.run(15.0)
+    world.look()
+
+
 def _between(some: list[str], others: list[str]) -> list[tuple[str, str]]:
     """Both directions of all links from one group to the other."""
     return [pair for one in some for other in others for pair in ((one, other), (other, one))]
@@ -270,7 +294,7 @@ def _between(some: list[str], others: list[str]) -> list[tuple[str, str]]:
 
 GAUNTLET = (
     *(few, refusals, garbage, streams, late_news, old_news, twins, forged),
-    *(elsewhere, deaf, missing, letters, writing, doubts),
+    *(elsewhere, deaf, missing, letters, writing, doubts, judges),
     *(lost_incarnation, life, schism, split, limits),
 )
 """All of them, the short ones first."""

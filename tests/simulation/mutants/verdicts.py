@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tests.simulation.mutants.catalogue import mutant
 from tests.simulation.mutants.patching import Patch
 from trio_gossip.engine import graded
@@ -143,6 +145,39 @@ def the_last_ping_is_not_awaited(patch: Patch) -> None:
             self._declare(name, suspicion)
 
     patch.wrap(Inquiry, "_ask_finally", ask_finally)
+
+
+@mutant(
+    "the-last-answer-comes-too-late",
+    check=("final-ping",),
+    why="slip: it is noted that a suspect answered, and nobody looks",
+    needs=("loss", "pause", "partition"),
+)
+def the_last_answer_comes_too_late(patch: Patch) -> None:
+    """A suspect that answers the last ping is declared failed all the same."""
+
+    def expired(original, self, name):
+        suspicion = self._find(name)
+        if suspicion.final is not None:
+            suspicion.heard = -math.inf
+        original(self, name)
+
+    patch.wrap(Inquiry, "expired", expired)
+
+
+@mutant(
+    "who-stood-still-judges-at-once",
+    check=("final-ping",),
+    why="slip: the hold after a stall is computed and not used",
+    needs=("pause",),
+)
+def who_stood_still_judges_at_once(patch: Patch) -> None:
+    """What waited in the queues of a process that was paused is not read before its verdicts."""
+
+    def stalled(original, self, seconds, now):
+        return None
+
+    patch.wrap(Guard, "stalled", stalled)
 
 
 @mutant(

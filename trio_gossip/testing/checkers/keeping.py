@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from trio_gossip.services.state_records import Plane
@@ -22,7 +23,7 @@ EMPTIED: Final = ("state_collected", "state_reset")
 """What a process counts when it drops deleted keys, and their last traces with them."""
 
 
-class _Looking(Checker):
+class _Looking(Checker, ABC):
     """Looks at all processes every three seconds, and at the end."""
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
@@ -38,9 +39,9 @@ class _Looking(Checker):
         for process in self.simulation.processes.values():
             self.look(process)
 
+    @abstractmethod
     def look(self, process: Process) -> None:
         """Look at one of them."""
-        raise NotImplementedError
 
 
 class StateOfMembers(_Looking):

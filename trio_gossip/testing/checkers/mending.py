@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from struct import Struct
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -55,7 +56,7 @@ class _Turn:
     sent: list[Message] = attrs.field(factory=list["Message"])
 
 
-class _Answering(Checker):
+class _Answering(Checker, ABC):
     """Collects what a process sends back to where a packet came from, within the turn."""
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
@@ -72,9 +73,9 @@ class _Answering(Checker):
         if turn is not None and turn.process is process:
             self.judge(turn)
 
+    @abstractmethod
     def judge(self, turn: _Turn) -> None:
         """The turn in which a packet arrived is over."""
-        raise NotImplementedError
 
 
 class ExplainedIsTold(_Answering):

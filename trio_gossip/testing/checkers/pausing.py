@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
@@ -43,7 +44,7 @@ Piece: TypeAlias = "tuple[Process, str, int, int]"
 """Who tells it; and its origin, epoch and counter."""
 
 
-class _Pieces(Checker):
+class _Pieces(Checker, ABC):
     """Counts how often each process has sent each broadcast, with eager copies."""
 
     def __init__(self, simulation: Simulation, findings: Findings) -> None:
@@ -66,9 +67,9 @@ class _Pieces(Checker):
                 if len(self._sent) > PIECES_MAX:
                     self._sent.popitem(last=False)
 
+    @abstractmethod
     def told(self, piece: Piece, count: int, seconds: float) -> None:
         """A piece that was sent ``count`` times is sent again, ``seconds`` after the last time."""
-        raise NotImplementedError
 
 
 class NewsIsPaced(_Pieces):

@@ -177,8 +177,7 @@ class QuietKept(Checker):
         if case.received < quiet_until - ROUNDING:
             return f"after {case.received - held.began:.3f} s"
         states = [member.state for member in process.engine.members()]
-        # One single helper may have been a suspect itself a moment ago, when helpers were asked.
-        alone = not config.helpers or states.count(MemberState.ALIVE) < FEW
+        alone = not config.helpers or states.count(MemberState.ALIVE) < FEW - 1
         if alone or (is_isolated(process) and engine_time(process) >= trusted_at(process)):
             return ""
         if not any(time >= quiet_until - ROUNDING for time in held.nacks):
